@@ -1,0 +1,117 @@
+# Parley's build and its few commands; `make help` lists them.
+# (`make --trace` shows the commands.)
+#
+# Sources are found by folder: shared/ becomes libparley.a, every other folder one program from its
+# main.c and a library from the rest, so that unit tests can link whatever they look at.
+# SAN=1 does everything with ASan and UBSan, in a build directory of its own.
+
+ifdef SAN
+BUILD    := build-san
+OPTIMISE := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+else
+BUILD    ?= build
+OPTIMISE := -O2 -D_FORTIFY_SOURCE=2
+endif
+export BUILD
+
+PACKAGES := json-c libjwt libpq libwebsockets libcrypto
+CPPFLAGS += -I. -I$(BUILD)/gen -D_GNU_SOURCE $(shell pkg-config --cflags $(PACKAGES))
+CFLAGS   += -std=gnu11 -g $(OPTIMISE) -Wall -Wextra -Wshadow -Werror -fstack-protector-strong -fPIE
+LDFLAGS  += $(filter -fsanitize=%,$(OPTIMISE)) -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+LDLIBS   += -lpq -ljson-c -ljwt -lcrypt -lcrypto
+
+# Each program's folder, and the libraries only it needs.
+fcgi-app_DIR   := fcgi-app
+fcgi-app_LIBS  := -lfcgi
+ws-daemon_DIR  := ws-daemon
+ws-daemon_LIBS := -lwebsockets -lev
+courier_DIR    := courier
+courier_LIBS   := -lcurl
+parleyctl_DIR  := ctl
+parleyctl_LIBS := -lcurl
+
+present  = $(foreach p,$1,$(if $(wildcard $($p_DIR)/main.c),$p))
+objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $1/*.c))
+PROGRAMS := $(call present,fcgi-app ws-daemon courier parleyctl)
+UNITS    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c))
+LIBS     := $(PROGRAMS:%=$(BUILD)/lib%.a) $(BUILD)/libparley.a
+C_FILES   = $(wildcard shared/*.[ch] $(foreach p,$(PROGRAMS),$($p_DIR)/*.[ch]) tests/unit/*.[ch] tests/bench/*.[ch])
+
+all: $(LIBS) $(PROGRAMS:%=$(BUILD)/%)  ## build everything (the default)
+
+units: $(UNITS)
+
+run:  ## install what is missing, build, run Parley on PORT (8080) until Ctrl-C
+	@ctl/stack.sh run
+
+start:  ## the same in the background
+	@ctl/stack.sh start
+
+stop:  ## stop what `make start` (or run) started
+	@ctl/stack.sh stop
+
+status:  ## tell what runs
+	@ctl/stack.sh status
+
+test:  ## build and run all tests (SAN=1: under ASan and UBSan)
+	@ctl/install.sh build run test
+	@$(MAKE) --no-print-directory all units
+	@tests/run.sh
+
+bench:  ## measure, each figure beside a bare counterpart's
+	@ctl/install.sh build run test
+	@$(MAKE) --no-print-directory all
+	@tests/bench/run.sh
+
+format:  ## lay out the C sources as .clang-format says
+	@ctl/install.sh format
+	@clang-format -i $(C_FILES)
+
+clean:  ## remove what was built (var/ stays)
+	rm -rf build build-san $(BUILD)
+
+help:  ## show this
+	@echo 'make TARGET, where TARGET is one of'
+	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo 'Settings: PORT=8080 ADDRESS=127.0.0.1 VAR=var (state directory), DATABASE_URL (instead of a'
+	@echo 'private cluster), DAEMONS=1 API_WORKERS=4 AUTH_WORKERS=2, SAN=1.'
+
+# The schema the programs were built for, and their version: rewritten only when they change.
+$(BUILD)/gen/schema_version.h: FORCE
+	@mkdir -p $(@D)
+	@schema=$$(ls db/ | sed -n 's/^0*\([0-9]\+\)_.*\.sql$$/\1/p' | sort -n | tail -n 1); \
+	version=$$(git describe --tags --always --dirty 2>/dev/null || echo 0.1.0); \
+	printf '#define SCHEMA_VERSION %s\n#define VERSION "%s"\n' "$${schema:-0}" "$$version" >$@.new
+	@cmp -s $@ $@.new && rm $@.new || mv $@.new $@
+
+$(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/gen/schema_version.h
+	@mkdir -p $(@D)
+	@echo '  CC   $<'
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Archives are made anew: an object whose source is gone must not stay inside.
+%.a:
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(BUILD)/libparley.a: $(call objects,shared)
+
+define program_rules
+$(BUILD)/lib$1.a: $(filter-out %/main.o,$(call objects,$($1_DIR)))
+$(BUILD)/$1: $(BUILD)/obj/$($1_DIR)/main.o $(BUILD)/lib$1.a $(BUILD)/libparley.a
+	@echo '  LINK $$@'
+	@$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ $$($1_LIBS) $$(LDLIBS)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program_rules,$p)))
+
+# A unit test links what it uses of any program.
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBS)
+	@mkdir -p $(@D)
+	@echo '  LINK $@'
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(foreach p,$(PROGRAMS),$($p_LIBS)) $(LDLIBS) -lcmocka
+
+-include $(wildcard $(BUILD)/obj/*/*.d $(BUILD)/obj/*/*/*.d)
+
+.SECONDARY:
+.DELETE_ON_ERROR:
+.PHONY: all units run start stop status test bench format clean help FORCE

@@ -1,0 +1,53 @@
+/* Accounts and sessions, as each surface shows them. */
+#include "fcgi-app/account.h"
+#include "fcgi-app/handlers.h"
+#include "shared/store.h"
+
+#include <json-c/json.h>
+
+/* ---- /api/v1: one answer serves dm and conv ---- */
+
+enum error auth_register(struct request *req, struct reply *out)
+{
+    struct user u;
+    struct credentials tokens;
+    enum error e = account_register(req, &u, &tokens);
+    if (e == OK)
+        reply_json(out, 201, view_dm_registered(&u, &tokens));
+    return e;
+}
+
+enum error auth_login(struct request *req, struct reply *out)
+{
+    struct user u;
+    struct credentials tokens;
+    enum error e = account_login(req, &u, &tokens);
+    if (e == OK)
+        reply_json(out, 200, view_dm_login(&u, &tokens));
+    return e;
+}
+
+enum error auth_refresh(struct request *req, struct reply *out)
+{
+    struct user u;
+    struct credentials tokens;
+    enum error e = account_refresh(req, true, &u, &tokens);
+    if (e == OK)
+        reply_json(out, 200, view_dm_refreshed(&tokens));
+    out->wake = e == ERR_REFRESH_INVALID; /* it may have been theft, which closes sockets */
+    return e;
+}
+
+/* ---- every surface ---- */
+
+enum error auth_logout(struct request *req, struct reply *out)
+{
+    enum error e = session_revoke(req->db, req->me.session_id);
+    if (e != OK)
+        return e;
+    struct json_object *o = json_object_new_object();
+    json_object_object_add(o, "message", json_object_new_string("Logged out successfully"));
+    reply_json(out, 200, o);
+    out->wake = true;
+    return OK;
+}

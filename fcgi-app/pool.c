@@ -1,0 +1,145 @@
+/* The parent waits for signals and nothing else, so whatever happens to a worker, it is there. */
+#include "fcgi-app/pool.h"
+
+#include "fcgi-app/worker.h"
+#include "shared/log.h"
+#include "shared/timefmt.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    SOON_US = 1000000,  /* a worker that dies sooner than this after its start… */
+    BRAKE_US = 100000,  /* …holds up the next start by this much */
+    GRACE_US = 10000000 /* what a worker may take to finish its request when all are to end */
+};
+
+struct pool {
+    struct app *app;
+    int listen_fd;
+    struct worker {
+        pid_t pid; /* 0: none */
+        int64_t started;
+    } *workers;
+    int count;
+    int64_t not_before; /* no worker is started before this time */
+};
+
+static void start_worker(struct pool *p, struct worker *w)
+{
+    pid_t parent = getpid();
+    w->started = time_now();
+    w->pid = fork();
+    if (w->pid < 0) {
+        log_event(LOG_ERROR, "fork_failed");
+        w->pid = 0;
+        p->not_before = w->started + BRAKE_US;
+    }
+    if (w->pid != 0)
+        return;
+    /* A worker never outlives its parent, also when that died between fork() and here. */
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() == parent)
+        worker_run(p->app, p->listen_fd);
+    db_release(&p->app->db);
+    free(p->workers);
+    exit(0);
+}
+
+static void start_missing(struct pool *p)
+{
+    for (int i = 0; i < p->count && time_now() >= p->not_before; i++)
+        if (!p->workers[i].pid)
+            start_worker(p, &p->workers[i]);
+}
+
+/* Notes every worker that has ended; false when none is left. */
+static bool reap(struct pool *p, bool expected)
+{
+    int status, alive = 0;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        for (int i = 0; i < p->count; i++) {
+            struct worker *w = &p->workers[i];
+            if (w->pid != pid)
+                continue;
+            w->pid = 0;
+            if (time_now() - w->started < SOON_US)
+                p->not_before = time_now() + BRAKE_US;
+            log_event(expected ? LOG_DEBUG : LOG_WARN, "worker_ended", log_int("worker", pid),
+                      log_int("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
+                      log_int("code", WIFEXITED(status) ? WEXITSTATUS(status) : 0));
+        }
+    for (int i = 0; i < p->count; i++)
+        alive += p->workers[i].pid != 0;
+    return alive > 0;
+}
+
+static void signal_workers(const struct pool *p, int signal_number)
+{
+    for (int i = 0; i < p->count; i++)
+        if (p->workers[i].pid)
+            kill(p->workers[i].pid, signal_number);
+}
+
+/* The next signal, or 0 after us microseconds. */
+static int await_signal(const sigset_t *set, int64_t us)
+{
+    struct timespec wait = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+    int signal_number = us < 0 ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &wait);
+    return signal_number > 0 ? signal_number : 0;
+}
+
+static void stop_workers(struct pool *p, const sigset_t *set)
+{
+    int64_t deadline = time_now() + GRACE_US;
+    signal_workers(p, SIGTERM);
+    while (reap(p, true)) {
+        int64_t left = deadline - time_now();
+        if (left <= 0) {
+            log_event(LOG_WARN, "workers_killed");
+            signal_workers(p, SIGKILL);
+            left = SOON_US;
+        }
+        await_signal(set, left);
+    }
+}
+
+static void reload(struct pool *p)
+{
+    struct keyring fresh;
+    if (keyring_load(&fresh, p->app->config->key_file))
+        p->app->keys = fresh; /* for the workers to come */
+    signal_workers(p, SIGHUP);
+}
+
+void pool_run(struct app *app, int listen_fd)
+{
+    struct pool p = {.app = app, .listen_fd = listen_fd, .count = app->config->fcgi_workers};
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    p.workers = calloc((size_t)p.count, sizeof *p.workers);
+    if (!p.workers)
+        abort();
+    log_event(LOG_NOTICE, "started", log_int("workers", p.count));
+    for (int signal_number = 0; signal_number != SIGTERM && signal_number != SIGINT;) {
+        if (signal_number == SIGHUP)
+            reload(&p);
+        reap(&p, false);
+        start_missing(&p);
+        int64_t pause = p.not_before - time_now();
+        signal_number = await_signal(&set, pause > 0 ? pause : -1);
+    }
+    close(listen_fd);
+    stop_workers(&p, &set);
+    free(p.workers);
+    log_event(LOG_NOTICE, "stopped");
+}

@@ -1,0 +1,115 @@
+/* The only place that writes HTTP. */
+#include "fcgi-app/reply.h"
+
+#include "fcgi-app/router.h"
+#include "shared/origin.h"
+
+#include <json-c/json.h>
+#include <string.h>
+
+void reply_release(struct reply *out)
+{
+    json_object_put(out->body);
+    out->body = NULL;
+}
+
+void reply_json(struct reply *out, int status, struct json_object *body)
+{
+    reply_release(out);
+    out->status = status;
+    out->body = body;
+}
+
+void reply_empty(struct reply *out)
+{
+    reply_json(out, 204, NULL);
+}
+
+void reply_error(struct reply *out, enum error e, const char *sentence)
+{
+    int status = error_status(e);
+    struct json_object *o = json_object_new_object();
+    json_object_object_add(o, "type", json_object_new_string("about:blank"));
+    json_object_object_add(o, "title", json_object_new_string(status_title(status)));
+    json_object_object_add(o, "status", json_object_new_int(status));
+    json_object_object_add(o, "detail", json_object_new_string(sentence));
+    json_object_object_add(o, "error", json_object_new_string(sentence));
+    json_object_object_add(o, "code", json_object_new_string(error_code(e)));
+    reply_json(out, status, o);
+    out->error = e;
+    out->replayed = false;
+}
+
+/* ---- headers: each function gives its lines, or "" ---- */
+
+/* What the status asks for by itself. */
+static const char *status_headers(const struct reply *out, struct arena *a)
+{
+    switch (out->status) {
+    case 401:
+        return "WWW-Authenticate: Bearer\r\n";
+    case 429:
+    case 503:
+        return arena_printf(a, "Retry-After: %d\r\n", out->retry_after ? out->retry_after : 1);
+    default:
+        return "";
+    }
+}
+
+/* CORS (the Fetch standard). Tokens are bearer tokens and there are no cookies, so credentials are
+ * never allowed and `*` needs no care. */
+static const char *cors_headers(const struct reply *out, struct request *req)
+{
+    const char *list = req->config->cors_origins;
+    const char *origin = request_variable(req, "HTTP_ORIGIN");
+    if (!*list)
+        return "";
+    if (!origin || !origin_allowed(list, origin))
+        return "Vary: Origin\r\n";
+    const char *more =
+        out->preflight ? arena_printf(&req->arena,
+                                      "Access-Control-Allow-Methods: %s\r\n"
+                                      "Access-Control-Allow-Headers: Authorization, Content-Type, "
+                                      "Idempotency-Key\r\n"
+                                      "Access-Control-Max-Age: 600\r\n",
+                                      methods_text(out->methods, &req->arena))
+                       : "Access-Control-Expose-Headers: X-Request-Id, Idempotency-Replayed, "
+                         "Retry-After\r\n";
+    return arena_printf(&req->arena, "Vary: Origin\r\nAccess-Control-Allow-Origin: %s\r\n%s", origin,
+                        more);
+}
+
+static const char *content_headers(const struct reply *out, struct arena *a)
+{
+    size_t len = 0;
+    if (!out->body)
+        return "";
+    json_object_to_json_string_length(out->body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
+                                      &len);
+    return arena_printf(a, "Content-Type: %s\r\nContent-Length: %zu\r\n",
+                        out->error == OK ? "application/json" : "application/problem+json", len);
+}
+
+struct text reply_head(const struct reply *out, struct request *req)
+{
+    struct arena *a = &req->arena;
+    const char *head = arena_printf(
+        a,
+        "Status: %d %s\r\n%sX-Request-Id: %s\r\nCache-Control: no-store\r\n"
+        "X-Content-Type-Options: nosniff\r\n%s%s%s%s%s%s\r\n",
+        out->status, status_title(out->status), content_headers(out, a), req->id,
+        status_headers(out, a), out->methods ? "Allow: " : "",
+        out->methods ? methods_text(out->methods, a) : "", out->methods ? "\r\n" : "",
+        out->replayed ? "Idempotency-Replayed: true\r\n" : "", cors_headers(out, req));
+    return (struct text){head, strlen(head)};
+}
+
+struct text reply_body(const struct reply *out, const struct request *req)
+{
+    size_t len = 0;
+    if (!out->body || !strcmp(req->method, "HEAD"))
+        return (struct text){"", 0};
+    const char *s = json_object_to_json_string_length(
+        out->body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+    return (struct text){s, len};
+}

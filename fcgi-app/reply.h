@@ -1,0 +1,36 @@
+/* An answer: filled in by a handler or an error, rendered as CGI headers (RFC 3875) and JSON. */
+#ifndef PARLEY_REPLY_H
+#define PARLEY_REPLY_H
+
+#include "fcgi-app/request.h"
+
+struct json_object;
+
+struct reply {
+    int status;
+    struct json_object *body; /* owned; NULL: none */
+    enum error error;         /* what the body says when the request was refused, else OK */
+    unsigned methods;         /* those of the path, for Allow; 0: not told */
+    int retry_after;          /* seconds; 0: 1 where the status asks for one */
+    bool preflight;           /* the answer to a browser's question whether it may ask (CORS) */
+    bool replayed;            /* an idempotency key had done this before */
+    bool wake;                /* tell the daemons to look, once the client has its answer */
+};
+
+void reply_release(struct reply *out);
+
+/* Takes body. */
+void reply_json(struct reply *out, int status, struct json_object *body);
+
+/* 204. */
+void reply_empty(struct reply *out);
+
+/* Problem details (RFC 9457) with the members older clients read, in place of whatever was there. */
+void reply_error(struct reply *out, enum error e, const char *sentence);
+
+/* The headers with their empty line, and the body; both live as long as the request and the reply.
+ * For HEAD the body is empty, the headers are those of GET. */
+struct text reply_head(const struct reply *out, struct request *req);
+struct text reply_body(const struct reply *out, const struct request *req);
+
+#endif

@@ -1,0 +1,196 @@
+/* From CGI variables and a stream of bytes to a request. Knows nothing of FastCGI. */
+#include "fcgi-app/request.h"
+
+#include "shared/secret.h"
+#include "shared/validate.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { PAGE_DEFAULT = 50, PAGE_MOST = 100, AGENT_MOST = 200, ID_MOST = 64 };
+
+const char *request_variable(const struct request *req, const char *name)
+{
+    size_t len = strlen(name);
+    for (char *const *v = req->env; *v; v++)
+        if (!strncmp(*v, name, len) && (*v)[len] == '=')
+            return *v + len + 1;
+    return NULL;
+}
+
+/* The front door's request id, or one of our own: it goes into logs and a header as it is. */
+static const char *request_id(struct request *req)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    const char *given = request_variable(req, "REQUEST_ID");
+    size_t len = given ? strspn(given, plain) : 0;
+    if (len && len <= ID_MOST && !given[len])
+        return given;
+    unsigned char bytes[16];
+    secret_bytes(bytes, sizeof bytes);
+    char *id = arena_alloc(&req->arena, 2 * sizeof bytes + 1);
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        id[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
+        id[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
+    }
+    return id;
+}
+
+void request_init(struct request *req, struct app *app, char *const *env, struct source source)
+{
+    *req = (struct request){
+        .config = app->config, .keys = &app->keys, .db = &app->db, .env = env, .source = source};
+    arena_init(&req->arena);
+    const char *method = request_variable(req, "REQUEST_METHOD");
+    req->method = method ? method : "";
+    req->id = request_id(req);
+}
+
+void request_release(struct request *req)
+{
+    input_release(&req->body);
+    arena_release(&req->arena);
+}
+
+/* ---- the token ---- */
+
+const char *bearer_token(const char *header)
+{
+    if (!header || strncasecmp(header, "Bearer ", 7))
+        return NULL;
+    header += 7;
+    header += strspn(header, " ");
+    return *header ? header : NULL;
+}
+
+enum error request_token(struct request *req)
+{
+    const char *token = bearer_token(request_variable(req, "HTTP_AUTHORIZATION"));
+    return token ? token_verify(req->keys, req->config->issuer, token, &req->me) : ERR_UNAUTHORIZED;
+}
+
+/* ---- the body ---- */
+
+enum media media_of(const char *content_type)
+{
+    if (!content_type || !*content_type)
+        return MEDIA_JSON;
+    size_t len = strcspn(content_type, "; \t");
+    if (len == 33 && !strncasecmp(content_type, "application/x-www-form-urlencoded", len))
+        return MEDIA_FORM;
+    if (len < 16 || strncasecmp(content_type, "application/", 12))
+        return MEDIA_OTHER;
+    bool json = !strncasecmp(content_type + len - 4, "json", 4);
+    return json && (len == 16 || content_type[len - 5] == '+') ? MEDIA_JSON : MEDIA_OTHER;
+}
+
+/* The declared length; -1 when there is none. */
+static int64_t content_length(const struct request *req)
+{
+    const char *text = request_variable(req, "CONTENT_LENGTH");
+    char *end;
+    if (!text || !*text)
+        return -1;
+    long long n = strtoll(text, &end, 10);
+    return *end || n < 0 ? -1 : n;
+}
+
+/* All bytes of the source. CONTENT_LENGTH is a promise that is not relied on: more than it is read,
+ * up to the limit, and a body that is not as long as it said is refused. */
+static enum error read_body(struct request *req, struct text *out)
+{
+    size_t most = (size_t)req->config->body_max;
+    int64_t declared = content_length(req);
+    if (declared > (int64_t)most)
+        return ERR_BODY_TOO_LARGE;
+    size_t room = declared >= 0 ? (size_t)declared + 1 : 8192, len = 0, got;
+    char *bytes = arena_alloc(&req->arena, room);
+    while ((got = req->source.read(req->source.from, bytes + len, room - len)) > 0) {
+        len += got;
+        if (len > most)
+            return ERR_BODY_TOO_LARGE;
+        if (len == room) {
+            char *more = arena_alloc(&req->arena, room *= 2);
+            memcpy(more, bytes, len);
+            bytes = more;
+        }
+    }
+    if (declared >= 0 && len != (size_t)declared)
+        return input_fail(&req->body, ERR_INVALID_BODY, "the body is not as long as Content-Length says");
+    *out = (struct text){bytes, len};
+    return OK;
+}
+
+enum error request_body(struct request *req, bool form)
+{
+    struct text bytes = {0};
+    enum media media = media_of(request_variable(req, "CONTENT_TYPE"));
+    if (media == MEDIA_OTHER || (media == MEDIA_FORM && !form))
+        return ERR_MEDIA_TYPE;
+    enum error e = read_body(req, &bytes);
+    if (e != OK)
+        return e;
+    return media == MEDIA_FORM ? input_parse_form(&req->body, bytes.s, bytes.len)
+                               : input_parse(&req->body, bytes.s, bytes.len);
+}
+
+/* ---- what handlers ask for ---- */
+
+/* Digits only; more than fits counts as the most that does. */
+static bool whole_number(struct text t, int64_t *out)
+{
+    int64_t n = 0;
+    if (!t.len || strspn(t.s, "0123456789") != t.len)
+        return false;
+    for (size_t i = 0; i < t.len; i++)
+        n = n > INT64_MAX / 20 ? n : n * 10 + (t.s[i] - '0');
+    *out = n;
+    return true;
+}
+
+enum error request_page(struct request *req, int64_t *limit, int64_t *offset)
+{
+    struct text l = target_parameter(&req->target, "limit");
+    struct text o = target_parameter(&req->target, "offset");
+    int64_t n = PAGE_DEFAULT, skip = 0;
+    if (l.s && (!whole_number(l, &n) || n < 1))
+        return input_fail(&req->body, ERR_INVALID_PARAMETER, "limit has to be a positive integer");
+    if (offset && o.s && !whole_number(o, &skip))
+        return input_fail(&req->body, ERR_INVALID_PARAMETER, "offset has to be a whole number");
+    *limit = n < PAGE_MOST ? n : PAGE_MOST;
+    if (offset)
+        *offset = skip;
+    return OK;
+}
+
+enum error request_client_key(struct request *req, struct text *out)
+{
+    struct text key;
+    const char *header = request_variable(req, "HTTP_IDEMPOTENCY_KEY");
+    enum error e = input_text_optional(&req->body, "client_msg_id", &key);
+    if (e != OK)
+        return e;
+    if (header && key.s && strcmp(header, key.s))
+        return input_fail(&req->body, ERR_CLIENT_KEY_INVALID,
+                          "Idempotency-Key and client_msg_id are both given and differ");
+    if (header)
+        key = (struct text){header, strlen(header)};
+    if (key.s)
+        e = validate_client_key(key);
+    if (e == OK)
+        *out = key;
+    return e;
+}
+
+const char *request_user_agent(struct request *req)
+{
+    const char *agent = request_variable(req, "HTTP_USER_AGENT");
+    size_t len = agent ? strlen(agent) : 0;
+    if (!len || !utf8_valid(agent, len))
+        return NULL;
+    if (len > AGENT_MOST)
+        for (len = AGENT_MOST; ((unsigned char)agent[len] & 0xc0) == 0x80;)
+            len--; /* not in the middle of a character */
+    return arena_strndup(&req->arena, agent, len);
+}

@@ -1,0 +1,85 @@
+/* One request: what the client sent, who it is, and the memory that lives as long. */
+#ifndef PARLEY_REQUEST_H
+#define PARLEY_REQUEST_H
+
+#include "fcgi-app/target.h"
+#include "shared/arena.h"
+#include "shared/db.h"
+#include "shared/id.h"
+#include "shared/input.h"
+#include "shared/token.h"
+
+struct route;
+
+/* Where the body comes from: read puts at most n bytes into to and returns how many, 0 at the end. */
+struct source {
+    size_t (*read)(void *from, char *to, size_t n);
+    void *from;
+};
+
+/* What a worker has and every request uses. */
+struct app {
+    const struct config *config;
+    struct keyring keys;
+    struct db db;
+};
+
+struct request {
+    const struct config *config;
+    const struct keyring *keys;
+    struct db *db;
+    char *const *env; /* NAME=value: CGI variables (RFC 3875) */
+    struct source source;
+    struct arena arena;
+    const char *method;
+    const char *id; /* in every log, and back to the client */
+    struct target target;
+
+    /* Set by the router before the handler runs. */
+    const struct route *route; /* NULL: none */
+    struct ref refs[2];        /* {uuid} and {int} segments, in order */
+    const char *name;          /* {name} segment */
+    struct identity me;        /* routes with AUTH or AUTH_TOKEN */
+    struct user user;          /* routes with AUTH: the account behind me */
+    struct input body;         /* routes with BODY */
+};
+
+/* Borrows app, env and source. */
+void request_init(struct request *req, struct app *app, char *const *env, struct source source);
+void request_release(struct request *req);
+
+/* A CGI variable; NULL when it is not set. Headers are HTTP_<NAME>. */
+const char *request_variable(const struct request *req, const char *name);
+
+/* ---- what the router does before a handler ---- */
+
+/* Verifies the bearer token (RFC 6750) into req->me; whether its session stands is not asked. */
+MUSTCHECK enum error request_token(struct request *req);
+
+/* Reads the body and parses it into req->body: JSON, or a form where form is set.
+ * ERR_MEDIA_TYPE, ERR_BODY_TOO_LARGE, ERR_BAD_JSON, ERR_INVALID_BODY. */
+MUSTCHECK enum error request_body(struct request *req, bool form);
+
+/* ---- what handlers ask for ---- */
+
+/* limit (1 to 100, more counts as 100; 50 when absent) and offset (0 when absent); offset NULL: the
+ * route has none. ERR_INVALID_PARAMETER with a sentence. */
+MUSTCHECK enum error request_page(struct request *req, int64_t *limit, int64_t *offset);
+
+/* The sender's key: the header Idempotency-Key or the member client_msg_id; both have to agree.
+ * s NULL: none. */
+MUSTCHECK enum error request_client_key(struct request *req, struct text *out);
+
+/* The client's name for itself, at most 200 bytes; NULL when it gave none that is text. */
+const char *request_user_agent(struct request *req);
+
+/* ---- for tests ---- */
+
+/* The token of an Authorization header; NULL when it holds none. */
+const char *bearer_token(const char *header);
+
+enum media { MEDIA_JSON, MEDIA_FORM, MEDIA_OTHER };
+/* What a Content-Type header declares; none or "" counts as JSON. */
+enum media media_of(const char *content_type);
+
+#endif

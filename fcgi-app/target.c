@@ -1,0 +1,67 @@
+/* Decoding is done once, here, after the splitting: nothing is ever decoded twice. */
+#include "fcgi-app/target.h"
+
+#include "shared/validate.h"
+
+#include <string.h>
+
+/* len bytes at s without their escapes; s NULL when that is no text. */
+static struct text decode(struct arena *a, const char *s, size_t len, bool plus_is_space)
+{
+    size_t decoded_len;
+    char *decoded = arena_alloc(a, len + 1);
+    if (!url_decode(s, len, plus_is_space, decoded, &decoded_len) ||
+        memchr(decoded, 0, decoded_len) || !utf8_valid(decoded, decoded_len))
+        return (struct text){0};
+    return (struct text){decoded, decoded_len};
+}
+
+enum error target_parse(struct target *t, struct arena *a, const char *address)
+{
+    size_t len = strcspn(address, "?");
+    const char *end = address + len;
+    *t = (struct target){
+        .path = arena_strndup(a, address, len),
+        .query = *end ? end + 1 : NULL,
+    };
+    if (*address != '/')
+        return ERR_NOT_FOUND;
+    for (const char *at = address; at < end;) {
+        const char *start = at + 1;
+        const char *slash = memchr(start, '/', (size_t)(end - start));
+        at = slash ? slash : end;
+        struct text segment = decode(a, start, (size_t)(at - start), false);
+        if (!segment.s || !strcmp(segment.s, ".") || !strcmp(segment.s, "..") ||
+            t->segment_count == TARGET_SEGMENTS)
+            return ERR_NOT_FOUND;
+        t->segments[t->segment_count++] = segment.s;
+    }
+    return OK;
+}
+
+enum error target_parse_query(struct target *t, struct arena *a)
+{
+    const char *next;
+    for (const char *at = t->query; at && *at; at = next) {
+        size_t len = strcspn(at, "&");
+        const char *eq = memchr(at, '=', len);
+        size_t name_len = eq ? (size_t)(eq - at) : len;
+        next = at + len + (at[len] == '&');
+        if (!len)
+            continue;
+        struct text name = decode(a, at, name_len, true);
+        struct text value = eq ? decode(a, eq + 1, len - name_len - 1, true) : (struct text){"", 0};
+        if (!name.s || !value.s || t->parameter_count == TARGET_PARAMETERS)
+            return ERR_INVALID_PARAMETER;
+        t->parameters[t->parameter_count++] = (struct parameter){name.s, value};
+    }
+    return OK;
+}
+
+struct text target_parameter(const struct target *t, const char *name)
+{
+    for (int i = t->parameter_count; i-- > 0;)
+        if (!strcmp(t->parameters[i].name, name))
+            return t->parameters[i].value;
+    return (struct text){0};
+}

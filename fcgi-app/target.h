@@ -1,0 +1,36 @@
+/* What a request is aimed at: its path, segment by segment, and the parameters behind the `?`. */
+#ifndef PARLEY_TARGET_H
+#define PARLEY_TARGET_H
+
+#include "shared/arena.h"
+#include "shared/error.h"
+#include "shared/model.h"
+
+enum { TARGET_SEGMENTS = 12, TARGET_PARAMETERS = 32 };
+
+struct parameter {
+    const char *name;
+    struct text value;
+};
+
+struct target {
+    const char *path;  /* as it was sent, without the query, which may hold a secret: for the log */
+    const char *query; /* as it was sent; NULL: none */
+    const char *segments[TARGET_SEGMENTS]; /* decoded; an empty one where two slashes meet or at the end */
+    int segment_count;
+    struct parameter parameters[TARGET_PARAMETERS];
+    int parameter_count;
+};
+
+/* Splits an address (RFC 3986, path-absolute and query) and decodes each segment by itself, so that
+ * %2F is no slash. ERR_NOT_FOUND for what names nothing here: a bad escape, NUL, invalid UTF-8, `.`
+ * or `..`, no leading slash. path and query are set in any case. */
+MUSTCHECK enum error target_parse(struct target *t, struct arena *a, const char *address);
+
+/* Decodes the query. ERR_INVALID_PARAMETER for a bad escape, NUL, invalid UTF-8 or too many. */
+MUSTCHECK enum error target_parse_query(struct target *t, struct arena *a);
+
+/* The value of a parameter; of several with one name the last. s NULL when there is none. */
+struct text target_parameter(const struct target *t, const char *name);
+
+#endif

@@ -1,0 +1,156 @@
+/* libfcgi's accept loop and ours meet here. Signals are blocked for good and read from a descriptor
+ * beside the listening socket, so they never interrupt a request and none is ever missed. */
+#include "fcgi-app/worker.h"
+
+#include "fcgi-app/reply.h"
+#include "fcgi-app/router.h"
+#include "shared/log.h"
+#include "shared/store.h"
+#include "shared/timefmt.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+static void log_request(const struct request *req, const struct reply *out, int64_t microseconds)
+{
+    log_event(LOG_INFO, "request", log_text("request_id", req->id), log_text("method", req->method),
+              log_text("route", req->route ? req->route->pattern : "-"), log_int("status", out->status),
+              log_text("code", out->error == OK ? "ok" : error_code(out->error)),
+              log_int("us", microseconds), log_int("user", req->me.user_id),
+              log_text("path", req->target.path)); /* last: a long one is cut */
+}
+
+/* What is left to do once the client has its answer. */
+static void finish(struct app *app, struct request *req, struct reply *out, int64_t microseconds)
+{
+    log_request(req, out, microseconds);
+    if (out->wake)
+        wake(&app->db);
+    reply_release(out);
+    request_release(req);
+}
+
+/* ---- FastCGI ---- */
+
+static size_t read_fastcgi(void *from, char *to, size_t n)
+{
+    int got = FCGX_GetStr(to, (int)n, from);
+    return got > 0 ? (size_t)got : 0;
+}
+
+static void serve(struct app *app, FCGX_Request *fcgi)
+{
+    struct request req;
+    struct reply out = {0};
+    int64_t start = time_now();
+    request_init(&req, app, fcgi->envp, (struct source){read_fastcgi, fcgi->in});
+    router_serve(&req, &out);
+    struct text head = reply_head(&out, &req), body = reply_body(&out, &req);
+    FCGX_PutStr(head.s, (int)head.len, fcgi->out);
+    FCGX_PutStr(body.s, (int)body.len, fcgi->out);
+    int64_t microseconds = time_now() - start;
+    /* env and streams are gone after this; what the log needs is the request's own. */
+    req.method = arena_strdup(&req.arena, req.method);
+    req.id = arena_strdup(&req.arena, req.id);
+    FCGX_Finish_r(fcgi);
+    finish(app, &req, &out, microseconds);
+}
+
+static void reload(struct app *app)
+{
+    struct keyring fresh;
+    if (keyring_load(&fresh, app->config->key_file)) {
+        app->keys = fresh;
+        log_event(LOG_NOTICE, "keys_reloaded", log_int("keys", fresh.count));
+    }
+}
+
+/* Deals with the signals that have come in. False when the worker is to end. */
+static bool take_signals(struct app *app, int fd)
+{
+    struct signalfd_siginfo info;
+    while (read(fd, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo != SIGHUP)
+            return false;
+        reload(app);
+    }
+    return true;
+}
+
+static int watch(int listen_fd, int signal_fd)
+{
+    /* One connection wakes one worker. */
+    struct epoll_event connection = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = listen_fd};
+    struct epoll_event signals = {.events = EPOLLIN, .data.fd = signal_fd};
+    int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll_fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listen_fd, &connection) ||
+        epoll_ctl(epoll_fd, EPOLL_CTL_ADD, signal_fd, &signals)) {
+        perror("epoll");
+        exit(1);
+    }
+    return epoll_fd;
+}
+
+void worker_run(struct app *app, int listen_fd)
+{
+    FCGX_Request fcgi;
+    sigset_t set;
+    struct epoll_event event;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    int signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    int epoll_fd = watch(listen_fd, signal_fd);
+    fcntl(listen_fd, F_SETFL, O_NONBLOCK); /* another worker may be faster */
+    FCGX_Init();
+    FCGX_InitRequest(&fcgi, listen_fd, 0);
+    signal(SIGPIPE, SIG_IGN);
+
+    for (;;) {
+        if (epoll_wait(epoll_fd, &event, 1, -1) < 1)
+            continue;
+        if (event.data.fd == signal_fd && !take_signals(app, signal_fd))
+            break;
+        if (event.data.fd == listen_fd && FCGX_Accept_r(&fcgi) == 0)
+            serve(app, &fcgi);
+    }
+    FCGX_Free(&fcgi, 1);
+    close(epoll_fd);
+    close(signal_fd);
+}
+
+/* ---- CGI ---- */
+
+/* A CGI program may read CONTENT_LENGTH bytes and no more (RFC 3875, 4.2): *from are left. */
+static size_t read_standard(void *from, char *to, size_t n)
+{
+    size_t *left = from;
+    size_t got = fread(to, 1, n < *left ? n : *left, stdin);
+    *left -= got;
+    return got;
+}
+
+void worker_cgi(struct app *app)
+{
+    struct request req;
+    struct reply out = {0};
+    const char *length = getenv("CONTENT_LENGTH");
+    size_t left = length ? strtoul(length, NULL, 10) : 0;
+    int64_t start = time_now();
+    request_init(&req, app, environ, (struct source){read_standard, &left});
+    router_serve(&req, &out);
+    struct text head = reply_head(&out, &req), body = reply_body(&out, &req);
+    fwrite(head.s, 1, head.len, stdout);
+    fwrite(body.s, 1, body.len, stdout);
+    fflush(stdout);
+    finish(app, &req, &out, time_now() - start);
+}

@@ -1,0 +1,14 @@
+/* A worker: one process that answers one request at a time. */
+#ifndef PARLEY_WORKER_H
+#define PARLEY_WORKER_H
+
+#include "fcgi-app/request.h"
+
+/* Answers FastCGI requests from the listening socket until SIGTERM or SIGINT, which let the request
+ * under way finish; SIGHUP re-reads the keys. These signals have to be blocked. */
+void worker_run(struct app *app, int listen_fd);
+
+/* Plain CGI: answers the one request of the environment, standard input and standard output. */
+void worker_cgi(struct app *app);
+
+#endif

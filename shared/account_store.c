@@ -1,0 +1,175 @@
+/* Accounts and sessions. */
+#include "shared/store.h"
+
+#include <string.h>
+
+static void query_hash(struct query *q, const unsigned char *hash)
+{
+    if (hash)
+        query_bytes(q, hash, SECRET_HASH);
+    else
+        query_null(q);
+}
+
+/* A unique violation, told by the index that refused. */
+static enum error taken(const struct db *db, enum error e)
+{
+    if (!strcmp(db->constraint, "users_username"))
+        return ERR_USERNAME_TAKEN;
+    if (!strcmp(db->constraint, "users_email"))
+        return ERR_EMAIL_TAKEN;
+    return e;
+}
+
+enum error account_create(struct db *db, struct arena *a, const struct new_account *account,
+                          const struct new_session *session, struct user *out, int64_t *session_id)
+{
+    struct query q;
+    PGresult *res;
+    query_init(&q, SQL_ACCOUNT_CREATE);
+    query_text(&q, account->username);
+    query_text(&q, account->email);
+    query_text(&q, account->display_name);
+    query_text(&q, account->password_hash);
+    query_text(&q, session->dialect);
+    query_hash(&q, session->refresh_hash);
+    query_int(&q, session->lifetime);
+    query_text(&q, session->user_agent);
+    query_text(&q, session->address);
+    enum error e = db_run(db, &q, &res);
+    if (e != OK)
+        return taken(db, e);
+    struct row r = row_at(res, 0, a);
+    user_read(&r, out);
+    *session_id = row_int(&r);
+    PQclear(res);
+    return OK;
+}
+
+/* The one user of a result, or not_found. */
+static enum error one_user(struct db *db, struct arena *a, const struct query *q, struct user *out,
+                           enum error not_found)
+{
+    PGresult *res;
+    enum error e = db_run(db, q, &res);
+    if (e != OK)
+        return e;
+    if (PQntuples(res)) {
+        struct row r = row_at(res, 0, a);
+        user_read(&r, out);
+    } else {
+        e = not_found;
+    }
+    PQclear(res);
+    return e;
+}
+
+enum error account_by_login(struct db *db, struct arena *a, const char *login, struct user *out)
+{
+    struct query q;
+    query_init(&q, SQL_ACCOUNT_BY_LOGIN);
+    query_text(&q, login);
+    return one_user(db, a, &q, out, ERR_USER_NOT_FOUND);
+}
+
+enum error user_by_ref(struct db *db, struct arena *a, const struct ref *ref, struct user *out)
+{
+    struct query q;
+    struct user found;
+    query_init(&q, SQL_USER_BY_ID);
+    query_int(&q, ref->id);
+    enum error e = one_user(db, a, &q, &found, ERR_USER_NOT_FOUND);
+    if (e == OK && !id_matches(ref, found.created_at))
+        e = ERR_USER_NOT_FOUND;
+    if (e == OK)
+        *out = found;
+    return e;
+}
+
+enum error session_create(struct db *db, int64_t user_id, const struct new_session *session,
+                          int64_t *session_id)
+{
+    struct query q;
+    PGresult *res;
+    query_init(&q, SQL_SESSION_CREATE);
+    query_int(&q, user_id);
+    query_text(&q, session->dialect);
+    query_hash(&q, session->refresh_hash);
+    query_int(&q, session->lifetime);
+    query_text(&q, session->user_agent);
+    query_text(&q, session->address);
+    enum error e = db_run(db, &q, &res);
+    if (e != OK)
+        return e;
+    struct row r = row_at(res, 0, NULL);
+    *session_id = row_int(&r);
+    PQclear(res);
+    return OK;
+}
+
+void session_user_query(struct query *q, int64_t session_id, int64_t user_id)
+{
+    query_init(q, SQL_SESSION_USER);
+    query_int(q, session_id);
+    query_int(q, user_id);
+}
+
+enum error session_user_result(const PGresult *res, struct arena *a, struct user *out)
+{
+    struct user found;
+    if (!PQntuples(res))
+        return ERR_UNAUTHORIZED;
+    struct row r = row_at(res, 0, a);
+    user_read(&r, &found);
+    if (!found.is_active)
+        return ERR_DISABLED;
+    *out = found;
+    return OK;
+}
+
+enum error session_user(struct db *db, struct arena *a, int64_t session_id, int64_t user_id,
+                        struct user *out)
+{
+    struct query q;
+    PGresult *res;
+    session_user_query(&q, session_id, user_id);
+    enum error e = db_run(db, &q, &res);
+    if (e != OK)
+        return e;
+    e = session_user_result(res, a, out);
+    PQclear(res);
+    return e;
+}
+
+enum error session_refresh(struct db *db, struct arena *a, const unsigned char *shown_hash,
+                           const unsigned char *next_hash, int64_t lifetime, int64_t *session_id,
+                           struct user *out)
+{
+    struct query q;
+    PGresult *res;
+    query_init(&q, SQL_SESSION_REFRESH);
+    query_hash(&q, shown_hash);
+    query_hash(&q, next_hash);
+    query_bool(&q, next_hash != NULL);
+    query_int(&q, lifetime);
+    enum error e = db_run(db, &q, &res);
+    if (e != OK)
+        return e;
+    struct row r = row_at(res, 0, a);
+    if (strcmp(row_text(&r), "refreshed")) {
+        e = ERR_REFRESH_INVALID;
+    } else {
+        *session_id = row_int(&r);
+        user_read(&r, out);
+    }
+    PQclear(res);
+    return e;
+}
+
+enum error session_revoke(struct db *db, int64_t session_id)
+{
+    struct query q;
+    query_init(&q, SQL_SESSION_REVOKE);
+    query_int(&q, session_id);
+    return db_execute(db, &q);
+}

@@ -1,0 +1,66 @@
+/* Every setting of every program: one table of key, type, default, range and help. A setting comes
+ * from the environment or from the KEY=value file named by --config; the environment wins. */
+#ifndef PARLEY_CONFIG_H
+#define PARLEY_CONFIG_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/* TEXT(field, KEY, default, help)  INT(field, KEY, default, least, most, help) */
+#define CONFIG_TABLE(TEXT, INT)                                                                    \
+    TEXT(database_url, DATABASE_URL, "dbname=parley", "libpq conninfo or URI of the database")     \
+    TEXT(listen_database_url, LISTEN_DATABASE_URL, "",                                             \
+         "the same for LISTEN, past any pooler; empty: DATABASE_URL")                              \
+    TEXT(fcgi_listen, FCGI_LISTEN, "",                                                             \
+         "Unix socket path or :port the pool listens on; empty: the socket on descriptor 0, or CGI") \
+    INT(fcgi_workers, FCGI_WORKERS, 4, 1, 256, "worker processes of the pool")                     \
+    TEXT(ws_listen, WS_LISTEN, "/run/parley/ws.sock",                                              \
+         "Unix socket path or :port the socket daemon listens on")                                 \
+    TEXT(key_file, KEY_FILE, "/etc/parley/keys",                                                   \
+         "signing keys, one `kid secret` a line; the first signs, all verify; made if missing")    \
+    TEXT(issuer, ISSUER, "parley", "`iss` claim of the tokens")                                    \
+    INT(bcrypt_cost, BCRYPT_COST, 12, 4, 17, "bcrypt cost of new passwords")                       \
+    INT(access_ttl, ACCESS_TTL, 3600, 10, 31536000, "seconds an access token of /api lives")       \
+    INT(access_ttl_v1, ACCESS_TTL_V1, 691200, 10, 31536000,                                        \
+        "seconds an access token of /v1 lives (no refresh there)")                                 \
+    INT(refresh_ttl, REFRESH_TTL, 2592000, 60, 31536000, "seconds a refresh token lives")          \
+    INT(message_max, MESSAGE_MAX, 16384, 1, 1048576, "bytes of a message's content at most")       \
+    INT(body_max, BODY_MAX, 1048576, 1024, 67108864, "bytes of a request body at most")            \
+    TEXT(cors_origins, CORS_ORIGINS, "",                                                           \
+         "origins whose pages may call the API and open sockets, comma-separated; `*`: all; "      \
+         "`localhost`: every origin on this machine")                                              \
+    INT(socket_rate, SOCKET_RATE, 50, 1, 100000, "frames per second a socket may send on average") \
+    INT(socket_burst, SOCKET_BURST, 200, 1, 100000, "frames it may send at once")                  \
+    INT(sockets_per_user, SOCKETS_PER_USER, 100, 1, 100000, "sockets of one user on a daemon")     \
+    INT(outbox_max, OUTBOX_MAX, 1048576, 65536, 1073741824,                                        \
+        "bytes waiting for one socket before it is closed with 4008")                              \
+    INT(statement_timeout, STATEMENT_TIMEOUT, 5000, 100, 600000, "milliseconds a statement may take") \
+    INT(lock_timeout, LOCK_TIMEOUT, 3000, 100, 600000, "milliseconds it may wait for a lock")      \
+    TEXT(log_format, LOG_FORMAT, "kv", "`kv` or `json`")                                           \
+    TEXT(log_level, LOG_LEVEL, "info", "`debug`, `info`, `notice`, `warn` or `error`")
+
+struct config {
+#define TEXT(field, key, def, help) const char *field;
+#define INT(field, key, def, least, most, help) int field;
+    CONFIG_TABLE(TEXT, INT)
+#undef TEXT
+#undef INT
+};
+
+/* What main() is to do after the command line and the settings were read. */
+enum config_result { CONFIG_OK, CONFIG_EXIT, CONFIG_BAD };
+
+/* Reads the command line (--config FILE, --help, --version; --check-sql sets *check_sql), the file
+ * and the environment, and sets up the log. The strings in *out live as long as the process.
+ * CONFIG_EXIT: --help or --version was answered; CONFIG_BAD: a sentence that names the unknown or
+ * invalid setting was printed, exit with EX_CONFIG. */
+enum config_result config_load(const char *program, int argc, char **argv, struct config *out,
+                               bool *check_sql);
+
+/* For tests: reads one KEY=value file's text. False after printing what is wrong to errors. */
+bool config_read_file(FILE *in, const char *name, FILE *errors, struct config *out);
+
+/* The table as --help prints it. */
+void config_help(FILE *out, const char *program);
+
+#endif

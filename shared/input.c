@@ -1,0 +1,238 @@
+/* json-c in strict mode, and a form decoder that makes the same kind of object. */
+#include "shared/input.h"
+
+#include "shared/validate.h"
+
+#include <json-c/json.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEPTH = 32, FORM_FIELDS = 100 };
+
+enum error input_fail(struct input *in, enum error e, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(in->detail, sizeof in->detail, format, ap);
+    va_end(ap);
+    return e;
+}
+
+const char *input_sentence(const struct input *in, enum error e)
+{
+    return *in->detail ? in->detail : error_sentence(e);
+}
+
+void input_empty(struct input *in)
+{
+    in->root = json_object_new_object();
+    in->detail[0] = 0;
+}
+
+void input_release(struct input *in)
+{
+    json_object_put(in->root);
+    in->root = NULL;
+}
+
+/* A \uD800-\uDFFF escape that is not half of a pair stands for no character; json-c would put
+ * U+FFFD in its place, and we never alter what people wrote. */
+static bool surrogates_paired(const char *s, size_t len)
+{
+    char digits[5] = {0};
+    bool high = false;
+    for (size_t i = 0; i + 1 < len; i++) {
+        if (s[i] != '\\') {
+            if (high)
+                return false;
+            continue;
+        }
+        unsigned long u = 0;
+        if (s[++i] == 'u' && i + 4 < len) {
+            memcpy(digits, s + i + 1, 4);
+            u = strtoul(digits, NULL, 16);
+            i += 4;
+        }
+        bool low = u >= 0xdc00 && u <= 0xdfff;
+        if (high != low)
+            return false;
+        high = u >= 0xd800 && u <= 0xdbff;
+    }
+    return !high;
+}
+
+enum error input_parse(struct input *in, const char *bytes, size_t len)
+{
+    in->root = NULL;
+    in->detail[0] = 0;
+    struct json_tokener *tok = json_tokener_new_ex(DEPTH);
+    if (!tok)
+        return ERR_INTERNAL;
+    json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    struct json_object *root = json_tokener_parse_ex(tok, bytes, (int)len);
+    bool whole = json_tokener_get_error(tok) == json_tokener_success;
+    /* A bare number only ends where something follows; it is no object anyway. */
+    size_t end = json_tokener_get_parse_end(tok);
+    json_tokener_free(tok);
+    while (whole && end < len && strchr(" \t\r\n", bytes[end]) && bytes[end])
+        end++;
+    if (!whole || end != len || !surrogates_paired(bytes, len)) {
+        json_object_put(root);
+        return ERR_BAD_JSON;
+    }
+    if (!json_object_is_type(root, json_type_object)) {
+        json_object_put(root);
+        return ERR_INVALID_BODY;
+    }
+    in->root = root;
+    return OK;
+}
+
+/* ---- application/x-www-form-urlencoded ---- */
+
+enum error input_parse_form(struct input *in, const char *bytes, size_t len)
+{
+    int fields = 0;
+    char *buffer = malloc(len + 1);
+    input_empty(in);
+    if (!buffer)
+        return ERR_INTERNAL;
+    enum error e = OK;
+    for (size_t start = 0; start < len && e == OK;) {
+        const char *amp = memchr(bytes + start, '&', len - start);
+        size_t end = amp ? (size_t)(amp - bytes) : len;
+        const char *eq = memchr(bytes + start, '=', end - start);
+        size_t name_end = eq ? (size_t)(eq - bytes) : end;
+        size_t name_len, value_len = 0;
+        char *value = buffer;
+        if (!url_decode(bytes + start, name_end - start, true, buffer, &name_len)) {
+            e = ERR_INVALID_BODY;
+            break;
+        }
+        value = buffer + name_len + 1;
+        if (eq && !url_decode(eq + 1, end - name_end - 1, true, value, &value_len))
+            e = ERR_INVALID_BODY;
+        else if (memchr(buffer, 0, name_len) || !utf8_valid(buffer, name_len) ||
+                 !utf8_valid(value, value_len) || ++fields > FORM_FIELDS)
+            e = ERR_INVALID_BODY;
+        else if (name_len)
+            json_object_object_add(in->root, buffer,
+                                   json_object_new_string_len(value, (int)value_len));
+        start = end + 1;
+    }
+    free(buffer);
+    return e == OK ? OK : input_fail(in, e, "the form is not well-formed UTF-8");
+}
+
+/* ---- members ---- */
+
+static struct json_object *member(const struct input *in, const char *name)
+{
+    struct json_object *value = NULL;
+    json_object_object_get_ex(in->root, name, &value);
+    return value;
+}
+
+bool input_has(const struct input *in, const char *name)
+{
+    return member(in, name) != NULL;
+}
+
+static enum error as_text(struct input *in, const char *name, struct json_object *value,
+                          struct text *out)
+{
+    if (!json_object_is_type(value, json_type_string))
+        return input_fail(in, ERR_INVALID_FIELD, "%s has to be a string", name);
+    const char *s = json_object_get_string(value);
+    size_t len = (size_t)json_object_get_string_len(value);
+    if (strlen(s) != len)
+        return input_fail(in, ERR_INVALID_FIELD, "%s must not contain NUL", name);
+    *out = (struct text){s, len};
+    return OK;
+}
+
+enum error input_text_optional(struct input *in, const char *name, struct text *out)
+{
+    struct json_object *value = member(in, name);
+    *out = (struct text){0};
+    return value ? as_text(in, name, value, out) : OK;
+}
+
+enum error input_text(struct input *in, const char *name, struct text *out)
+{
+    if (!member(in, name))
+        return input_fail(in, ERR_MISSING_FIELD, "%s is required", name);
+    return input_text_optional(in, name, out);
+}
+
+static enum error as_ref(struct input *in, const char *name, struct json_object *value,
+                         bool integers, struct ref *out)
+{
+    const char *form = integers ? "a positive integer" : "a UUID";
+    if (integers && json_object_is_type(value, json_type_int)) {
+        int64_t n = json_object_get_int64(value);
+        if (n > 0 && n < INT64_MAX) {
+            *out = (struct ref){n, -1};
+            return OK;
+        }
+    } else if (json_object_is_type(value, json_type_string)) {
+        const char *s = json_object_get_string(value);
+        if (integers ? id_parse_integer(s, out) : id_parse_uuid(s, out))
+            return OK;
+    }
+    return input_fail(in, ERR_INVALID_FIELD, "%s has to be %s", name, form);
+}
+
+enum error input_ref_optional(struct input *in, const char *name, bool integers, struct ref *out,
+                              bool *present)
+{
+    struct json_object *value = member(in, name);
+    *present = value != NULL;
+    return value ? as_ref(in, name, value, integers, out) : OK;
+}
+
+enum error input_ref(struct input *in, const char *name, bool integers, struct ref *out)
+{
+    bool present;
+    if (!member(in, name))
+        return input_fail(in, ERR_MISSING_FIELD, "%s is required", name);
+    return input_ref_optional(in, name, integers, out, &present);
+}
+
+/* The array member `name`, NULL with *count 0 when there is none. */
+static enum error array_of(struct input *in, const char *name, int most, struct json_object **out,
+                           int *count)
+{
+    struct json_object *value = member(in, name);
+    *count = 0;
+    *out = value;
+    if (!value)
+        return OK;
+    if (!json_object_is_type(value, json_type_array))
+        return input_fail(in, ERR_INVALID_FIELD, "%s has to be an array", name);
+    if (json_object_array_length(value) > (size_t)most)
+        return input_fail(in, ERR_INVALID_FIELD, "%s may have at most %d elements", name, most);
+    *count = (int)json_object_array_length(value);
+    return OK;
+}
+
+enum error input_refs(struct input *in, const char *name, bool integers, struct ref *out, int most,
+                      int *count)
+{
+    struct json_object *array;
+    enum error e = array_of(in, name, most, &array, count);
+    for (int i = 0; e == OK && i < *count; i++)
+        e = as_ref(in, name, json_object_array_get_idx(array, (size_t)i), integers, &out[i]);
+    return e;
+}
+
+enum error input_texts(struct input *in, const char *name, struct text *out, int most, int *count)
+{
+    struct json_object *array;
+    enum error e = array_of(in, name, most, &array, count);
+    for (int i = 0; e == OK && i < *count; i++)
+        e = as_text(in, name, json_object_array_get_idx(array, (size_t)i), &out[i]);
+    return e;
+}

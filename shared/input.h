@@ -1,0 +1,58 @@
+/* What a client sent as a JSON object (RFC 8259), a form or a frame, read field by field. The first
+ * thing that is wrong leaves a sentence in `detail`, which the surface shows. */
+#ifndef PARLEY_INPUT_H
+#define PARLEY_INPUT_H
+
+#include "shared/error.h"
+#include "shared/id.h"
+#include "shared/model.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct json_object;
+
+struct input {
+    struct json_object *root; /* owned */
+    char detail[200];         /* "": the error's own sentence says it */
+};
+
+/* Parses len bytes: one JSON object, valid UTF-8, at most 32 levels deep, nothing behind it.
+ * ERR_BAD_JSON, ERR_INVALID_BODY. Release in any case. */
+MUSTCHECK enum error input_parse(struct input *in, const char *bytes, size_t len);
+
+/* The same for application/x-www-form-urlencoded: a flat object of strings; the last of several
+ * fields with one name counts. */
+MUSTCHECK enum error input_parse_form(struct input *in, const char *bytes, size_t len);
+
+/* An object without members, for requests without a body. */
+void input_empty(struct input *in);
+void input_release(struct input *in);
+
+bool input_has(const struct input *in, const char *name); /* present and not null */
+
+/* A string member, borrowed from in. ERR_MISSING_FIELD when absent or null, ERR_INVALID_FIELD when
+ * it is no string or holds NUL. The _optional forms give {NULL, 0} when absent or null. */
+MUSTCHECK enum error input_text(struct input *in, const char *name, struct text *out);
+MUSTCHECK enum error input_text_optional(struct input *in, const char *name, struct text *out);
+
+/* A row named in the dialect's form: UUID text, or a positive integer when integers is set (digits in
+ * a string are taken too). ERR_INVALID_FIELD for the other form. */
+MUSTCHECK enum error input_ref(struct input *in, const char *name, bool integers, struct ref *out);
+MUSTCHECK enum error input_ref_optional(struct input *in, const char *name, bool integers,
+                                        struct ref *out, bool *present);
+
+/* Array members, at most `most` long: refs, or strings. *count is 0 for an absent or null one. */
+MUSTCHECK enum error input_refs(struct input *in, const char *name, bool integers, struct ref *out,
+                                int most, int *count);
+MUSTCHECK enum error input_texts(struct input *in, const char *name, struct text *out, int most,
+                                 int *count);
+
+/* Sets the sentence and returns e. */
+enum error input_fail(struct input *in, enum error e, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The sentence to show for e: detail, or the error table's. */
+const char *input_sentence(const struct input *in, enum error e);
+
+#endif

@@ -1,0 +1,121 @@
+/* Sending and reading messages. */
+#include "shared/store.h"
+
+#include <string.h>
+
+void message_send_query(struct query *q, const struct new_message *m)
+{
+    query_init(q, SQL_MESSAGE_SEND);
+    query_int(q, m->session_id);
+    query_int(q, m->sender_id);
+    query_ref(q, m->conversation);
+    query_ref(q, m->recipient);
+    query_text(q, m->type ? m->type : "text");
+    query_text(q, m->content.s);
+    query_text(q, m->media_url.s);
+    query_text(q, m->client_key.s);
+}
+
+/* The outcomes of message_send() in db/. */
+static enum error outcome_error(const char *outcome)
+{
+    static const struct {
+        const char *outcome;
+        enum error error;
+    } table[] = {
+        {"sent", OK},
+        {"replayed", OK},
+        {"conflict", ERR_IDEMPOTENCY_CONFLICT},
+        {"no_session", ERR_UNAUTHORIZED},
+        {"self", ERR_SELF_MESSAGE},
+        {"no_peer", ERR_RECIPIENT_NOT_FOUND},
+        {"no_conversation", ERR_CONVERSATION_NOT_FOUND},
+        {"forbidden", ERR_NOT_MEMBER},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (!strcmp(outcome, table[i].outcome))
+            return table[i].error;
+    return ERR_INTERNAL;
+}
+
+enum error message_send_result(const PGresult *res, struct arena *a, struct message *out,
+                               bool *replayed)
+{
+    struct row r = row_at(res, 0, a);
+    const char *outcome = row_text(&r);
+    enum error e = outcome_error(outcome);
+    if (e != OK)
+        return e;
+    message_read(&r, out);
+    *replayed = !strcmp(outcome, "replayed");
+    return OK;
+}
+
+enum error message_send(struct db *db, struct arena *a, const struct new_message *m,
+                        struct message *out, bool *replayed)
+{
+    struct query q;
+    PGresult *res;
+    message_send_query(&q, m);
+    enum error e = db_run(db, &q, &res);
+    if (e == ERR_INTERNAL && !strcmp(db->constraint, "messages_client_key"))
+        e = db_run(db, &q, &res); /* the same key at the same moment: now the other's is there */
+    if (e != OK)
+        return e;
+    e = message_send_result(res, a, out, replayed);
+    PQclear(res);
+    return e;
+}
+
+void wake(struct db *db)
+{
+    struct query q;
+    query_init(&q, SQL_WAKE);
+    db_execute(db, &q);
+}
+
+enum error direct_history(struct db *db, struct arena *a, int64_t user_id, int64_t peer_id,
+                          int64_t limit, int64_t offset, struct message **out, int *count)
+{
+    struct query q;
+    PGresult *res;
+    query_init(&q, SQL_DIRECT_HISTORY);
+    query_int(&q, user_id);
+    query_int(&q, peer_id);
+    query_int(&q, limit);
+    query_int(&q, offset);
+    enum error e = db_run(db, &q, &res);
+    if (e != OK)
+        return e;
+    *count = PQntuples(res);
+    *out = arena_alloc(a, (size_t)*count * sizeof **out);
+    for (int i = 0; i < *count; i++) {
+        struct row r = row_at(res, i, a);
+        message_read(&r, &(*out)[i]);
+    }
+    PQclear(res);
+    return OK;
+}
+
+enum error direct_list(struct db *db, struct arena *a, int64_t user_id, struct direct **out, int *count)
+{
+    struct query q;
+    PGresult *res;
+    query_init(&q, SQL_DIRECT_LIST);
+    query_int(&q, user_id);
+    enum error e = db_run(db, &q, &res);
+    if (e != OK)
+        return e;
+    *count = PQntuples(res);
+    *out = arena_alloc(a, (size_t)*count * sizeof **out);
+    for (int i = 0; i < *count; i++) {
+        struct row r = row_at(res, i, a);
+        struct direct *d = &(*out)[i];
+        d->peer.id = row_int(&r);
+        d->peer.username = row_text(&r);
+        d->peer.created_at = row_time(&r);
+        message_read(&r, &d->last);
+    }
+    PQclear(res);
+    return OK;
+}

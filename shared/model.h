@@ -1,0 +1,69 @@
+/* The five systems' common model: what stores read and views show. Plain data; strings belong to
+ * the arena of the request or event. Times are microseconds since the epoch, TIME_NONE for NULL. */
+#ifndef PARLEY_MODEL_H
+#define PARLEY_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes with a length; text NULL: absent. NUL-terminated, without NUL inside. */
+struct text {
+    const char *s;
+    size_t len;
+};
+
+struct user {
+    int64_t id;
+    const char *username;
+    const char *email; /* NULL: none. Shown to its owner only. */
+    const char *display_name;
+    const char *password_hash; /* only where the store says so */
+    bool is_active;
+    bool email_verified;
+    int64_t created_at, updated_at;
+};
+
+/* A message with what its conversation and people add to it (message_view). */
+struct message {
+    int64_t id, conversation_id, seq;
+    const char *type;
+    struct text content; /* NULL: media only */
+    const char *media_url;
+    const char *client_key;
+    int64_t created_at, edited_at;
+    bool is_group;
+    int64_t conversation_created_at;
+    struct user sender; /* without email */
+    struct user recipient; /* id 0 in a group; else id, username and created_at */
+};
+
+struct participant {
+    struct user user; /* id, username, display_name, is_active, times */
+    const char *role; /* owner | member */
+    int64_t joined_at;
+    int64_t delivered_seq, delivered_at, read_seq, read_at;
+};
+
+struct conversation {
+    int64_t id;
+    bool is_group;
+    const char *name; /* groups only */
+    int64_t owner_id; /* groups only, 0: none */
+    int64_t owner_created_at;
+    int64_t last_seq;
+    int64_t created_at, updated_at;
+    struct participant *people; /* in the order they joined */
+    int people_count;
+    struct message *last; /* NULL: no message yet */
+    int64_t unread;       /* for the user who asked */
+};
+
+/* Something other than a new message that became visible; see the events table. */
+struct event {
+    int64_t id;
+    const char *kind;
+    int64_t conversation_id, user_id, actor_id, session_id, seq;
+};
+
+#endif

@@ -1,0 +1,160 @@
+/* The table. Above each entry: parameters, then columns. Results are read in binary, so columns are
+ * bigint, text, boolean, timestamptz or bytea and nothing else. */
+#include "shared/sql.h"
+
+/* Read by user_read(). */
+#define USER_COLUMNS(u)                                                                            \
+    u ".id, " u ".username, " u ".email, " u ".display_name, " u ".password_hash, " u              \
+      ".is_active, " u ".email_verified, " u ".created_at, " u ".updated_at"
+
+/* Read by message_read(). */
+#define MESSAGE_COLUMNS(v)                                                                         \
+    v ".id, " v ".conversation_id, " v ".seq, " v ".type, " v ".content, " v ".media_url, " v      \
+      ".client_key, " v ".created_at, " v ".edited_at, " v ".is_group, " v                         \
+      ".conversation_created_at, " v ".sender_id, " v ".sender_username, " v                       \
+      ".sender_display_name, " v ".sender_is_active, " v ".sender_created_at, " v                  \
+      ".sender_updated_at, " v ".recipient_id, " v ".recipient_username, " v ".recipient_created_at"
+
+static const struct sql_statement statements[SQL_COUNT] = {
+    /* () -> version */
+    [SQL_SCHEMA_VERSION] = {"schema_version",
+        "SELECT coalesce(max(version), 0)::bigint FROM schema_migrations"},
+
+    /* () -> nothing of use; run after a commit that others should hear of */
+    [SQL_WAKE] = {"wake", "SELECT wake()"},
+
+    /* payload: what daemons tell each other and nobody keeps; not empty, at most 7,999 bytes */
+    [SQL_SAY] = {"say", "SELECT pg_notify('parley', $1)"},
+
+    [SQL_LISTEN] = {"listen", "LISTEN parley"},
+
+    /* () -> sessions whose tokens may still look good though they are revoked, expiry of the last
+     * such token; then disabled users, as negative ids */
+    [SQL_REVOKED] = {"revoked",
+        "SELECT s.id FROM sessions s WHERE s.revoked_at > now() - $1::bigint * interval '1 s'"
+        " UNION ALL SELECT -u.id FROM users u WHERE NOT u.is_active"},
+
+    /* username, email, display_name, password_hash, dialect (NULL: open no session),
+     * refresh_hash (NULL: none), session lifetime in s, user_agent, address -> user, session id */
+    [SQL_ACCOUNT_CREATE] = {"account_create",
+        "WITH u AS (INSERT INTO users (username, email, display_name, password_hash)"
+        "           VALUES ($1, $2, $3, $4) RETURNING *),"
+        " s AS (INSERT INTO sessions (user_id, dialect, refresh_hash, expires_at, user_agent, address)"
+        "       SELECT u.id, $5, $6::bytea, now() + $7::bigint * interval '1 s', $8, $9"
+        "         FROM u WHERE $5::text IS NOT NULL RETURNING id)"
+        " SELECT " USER_COLUMNS("u") ", (SELECT id FROM s) FROM u"},
+
+    /* login (username or e-mail) -> user. A name that looks like somebody's e-mail is the e-mail's. */
+    [SQL_ACCOUNT_BY_LOGIN] = {"account_by_login",
+        "SELECT " USER_COLUMNS("u") " FROM users u WHERE lower(u.username) = lower($1)"
+        " UNION ALL SELECT " USER_COLUMNS("u") " FROM users u WHERE lower(u.email) = lower($1)"
+        " LIMIT 1"},
+
+    /* id -> user */
+    [SQL_USER_BY_ID] = {"user_by_id", "SELECT " USER_COLUMNS("u") " FROM users u WHERE u.id = $1::bigint"},
+
+    /* user, dialect, refresh_hash (NULL: none), lifetime in s, user_agent, address -> session id */
+    [SQL_SESSION_CREATE] = {"session_create",
+        "INSERT INTO sessions (user_id, dialect, refresh_hash, expires_at, user_agent, address)"
+        " VALUES ($1::bigint, $2, $3::bytea, now() + $4::bigint * interval '1 s', $5, $6) RETURNING id"},
+
+    /* session, user -> the user, when the session stands */
+    [SQL_SESSION_USER] = {"session_user",
+        "SELECT " USER_COLUMNS("u") " FROM sessions s JOIN users u ON u.id = s.user_id"
+        " WHERE s.id = $1::bigint AND s.user_id = $2::bigint AND s.revoked_at IS NULL"},
+
+    /* shown hash, new hash, rotate, lifetime in s -> outcome, session id, user */
+    [SQL_SESSION_REFRESH] = {"session_refresh",
+        "SELECT r.outcome, r.session, " USER_COLUMNS("u")
+        " FROM session_refresh($1::bytea, $2::bytea, $3::boolean, $4::bigint * interval '1 s') r"
+        " LEFT JOIN users u ON u.id = r.account"},
+
+    /* session -> was it still open */
+    [SQL_SESSION_REVOKE] = {"session_revoke", "SELECT session_revoke($1::bigint)"},
+
+    /* session, sender, conversation, its ms, peer, their ms, type, content, media_url, client key
+     * -> outcome, message */
+    [SQL_MESSAGE_SEND] = {"message_send",
+        "SELECT m.outcome, " MESSAGE_COLUMNS("m")
+        " FROM message_send($1::bigint, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint,"
+        "                   $7, $8, $9, $10) m"},
+
+    /* user, peer, limit, offset -> messages, newest first */
+    [SQL_DIRECT_HISTORY] = {"direct_history",
+        "SELECT " MESSAGE_COLUMNS("v") " FROM message_view v"
+        " WHERE v.conversation_id = (SELECT c.id FROM conversations c WHERE c.kind = 'direct'"
+        "       AND c.user_low = least($1::bigint, $2::bigint)"
+        "       AND c.user_high = greatest($1::bigint, $2::bigint)) AND v.deleted_at IS NULL"
+        " ORDER BY v.seq DESC LIMIT $3::bigint OFFSET $4::bigint"},
+
+    /* user -> peer's id, username, created_at, then the last message; latest first */
+    [SQL_DIRECT_LIST] = {"direct_list",
+        "SELECT o.id, o.username, o.created_at, " MESSAGE_COLUMNS("l")
+        " FROM participants p"
+        " JOIN conversations c ON c.id = p.conversation_id AND c.kind = 'direct'"
+        " JOIN users o ON o.id = c.user_low + c.user_high - p.user_id"
+        " JOIN LATERAL (SELECT v.* FROM message_view v WHERE v.conversation_id = c.id"
+        "       AND v.deleted_at IS NULL ORDER BY v.seq DESC LIMIT 1) l ON true"
+        " WHERE p.user_id = $1::bigint ORDER BY l.created_at DESC, l.id DESC"},
+
+    /* () -> snapshot: everything visible now is behind us */
+    [SQL_FEED_START] = {"feed_start", "SELECT pg_current_snapshot()::text"},
+
+    /* What became visible between two snapshots, messages and events in the order of their ids,
+     * which is commit order within a conversation.
+     * old xmax, old xip (bigint[] text), new snapshot (NULL: now), after id, limit
+     * -> new snapshot, id, kind ('message' for a new one), event's conversation, user, actor,
+     *    session, seq, then the message; one row without id when there is nothing */
+    [SQL_FEED] = {"feed",
+        "WITH target AS MATERIALIZED (SELECT coalesce($3::pg_snapshot, pg_current_snapshot()) AS s),"
+        " changes AS MATERIALIZED ("
+        "  (SELECT m.id, 'message' AS kind, m.id AS message_id, NULL::bigint AS conversation_id,"
+        "          NULL::bigint AS user_id, NULL::bigint AS actor_id, NULL::bigint AS session_id,"
+        "          NULL::bigint AS seq"
+        "     FROM messages m WHERE (m.xid >= $1::xid8 OR m.xid = ANY ($2::xid8[])) AND m.id > $4::bigint"
+        "      AND pg_visible_in_snapshot(m.xid, (SELECT s FROM target)) ORDER BY m.id LIMIT $5::bigint)"
+        "  UNION ALL"
+        "  (SELECT e.id, e.kind, e.message_id, e.conversation_id, e.user_id, e.actor_id, e.session_id,"
+        "          e.seq"
+        "     FROM events e WHERE (e.xid >= $1::xid8 OR e.xid = ANY ($2::xid8[])) AND e.id > $4::bigint"
+        "      AND pg_visible_in_snapshot(e.xid, (SELECT s FROM target)) ORDER BY e.id LIMIT $5::bigint)"
+        "  ORDER BY id LIMIT $5::bigint)"
+        " SELECT t.s::text, c.id, c.kind, c.conversation_id, c.user_id, c.actor_id, c.session_id, c.seq, "
+        MESSAGE_COLUMNS("v")
+        " FROM target t LEFT JOIN (changes c LEFT JOIN message_view v ON v.id = c.message_id) ON true"
+        " ORDER BY c.id"},
+
+    /* What a socket missed since a message it was shown: in the message's conversation all after it,
+     * in the others all that its snapshot did not see; up to the snapshot the live feed stands at.
+     * Within a conversation the unseen ones are the newest, so each is searched from its end.
+     * user, message, its ms (NULL: any), feed's snapshot, after id, limit, direct only
+     * -> is the message known to the user, then messages; one row without id when there are none */
+    [SQL_REPLAY] = {"replay",
+        "WITH since AS MATERIALIZED (SELECT m.conversation_id, m.seq, m.snapshot FROM messages m"
+        "   JOIN participants p ON p.conversation_id = m.conversation_id AND p.user_id = $1::bigint"
+        "   WHERE m.id = $2::bigint AND ($3::bigint IS NULL OR epoch_ms(m.created_at) = $3::bigint)),"
+        " missed AS MATERIALIZED (SELECT m.id"
+        "   FROM since s CROSS JOIN participants p JOIN conversations c ON c.id = p.conversation_id"
+        "   CROSS JOIN LATERAL (SELECT CASE WHEN p.conversation_id = s.conversation_id THEN s.seq ELSE"
+        "       coalesce((SELECT x.seq FROM messages x WHERE x.conversation_id = p.conversation_id"
+        "                 AND pg_visible_in_snapshot(x.xid, s.snapshot) ORDER BY x.seq DESC LIMIT 1), 0)"
+        "       END AS seq) seen"
+        "   JOIN messages m ON m.conversation_id = p.conversation_id AND m.seq > seen.seq"
+        "   WHERE p.user_id = $1::bigint AND m.id > $5::bigint AND m.deleted_at IS NULL"
+        "     AND (c.kind = 'direct' OR NOT $7::boolean)"
+        "     AND pg_visible_in_snapshot(m.xid, $4::pg_snapshot)"
+        "   ORDER BY m.id LIMIT $6::bigint)"
+        " SELECT EXISTS (SELECT FROM since), " MESSAGE_COLUMNS("v")
+        " FROM (SELECT) one LEFT JOIN (missed JOIN message_view v ON v.id = missed.id) ON true"
+        " ORDER BY v.id"},
+
+    /* conversations (bigint[] text) -> conversation, member; in order */
+    [SQL_MEMBERS] = {"members",
+        "SELECT p.conversation_id, p.user_id FROM participants p"
+        " WHERE p.conversation_id = ANY ($1::bigint[]) ORDER BY p.conversation_id, p.user_id"},
+};
+
+const struct sql_statement *sql_statement(enum sql which)
+{
+    return &statements[which];
+}

@@ -1,0 +1,90 @@
+/* The domain operations on the database. Workers call the functions that take a struct db; the daemon
+ * takes the *_query and *_result halves and runs them through its pipeline. Results live in the
+ * arena. No JSON and no dialects here. */
+#ifndef PARLEY_STORE_H
+#define PARLEY_STORE_H
+
+#include "shared/db.h"
+#include "shared/model.h"
+#include "shared/secret.h"
+
+/* ---- reading rows (store_read.c) ---- */
+
+void user_read(struct row *r, struct user *out);
+void message_read(struct row *r, struct message *out); /* deleted or no message: id 0 */
+
+/* ---- accounts and sessions (account_store.c) ---- */
+
+/* A session about to be opened. */
+struct new_session {
+    const char *dialect;                /* NULL: open none */
+    const unsigned char *refresh_hash;  /* SECRET_HASH bytes; NULL: no refresh token */
+    int64_t lifetime;                   /* seconds */
+    const char *user_agent, *address;   /* NULL: not known */
+};
+
+struct new_account {
+    const char *username, *email, *display_name, *password_hash; /* email NULL: none */
+};
+
+/* ERR_USERNAME_TAKEN, ERR_EMAIL_TAKEN. *session_id is 0 when none was opened. */
+MUSTCHECK enum error account_create(struct db *db, struct arena *a, const struct new_account *account,
+                                    const struct new_session *session, struct user *out,
+                                    int64_t *session_id);
+/* By username or e-mail, either case, with password_hash. ERR_USER_NOT_FOUND. */
+MUSTCHECK enum error account_by_login(struct db *db, struct arena *a, const char *login,
+                                      struct user *out);
+/* ERR_USER_NOT_FOUND also when ref's timestamp does not match. */
+MUSTCHECK enum error user_by_ref(struct db *db, struct arena *a, const struct ref *ref,
+                                 struct user *out);
+MUSTCHECK enum error session_create(struct db *db, int64_t user_id, const struct new_session *session,
+                                    int64_t *session_id);
+/* The session's user. ERR_UNAUTHORIZED when the session is revoked, ERR_DISABLED when the user is. */
+MUSTCHECK enum error session_user(struct db *db, struct arena *a, int64_t session_id, int64_t user_id,
+                                  struct user *out);
+/* The halves of session_user for the daemon. */
+void session_user_query(struct query *q, int64_t session_id, int64_t user_id);
+MUSTCHECK enum error session_user_result(const PGresult *res, struct arena *a, struct user *out);
+/* Exchanges a refresh token, or with next_hash NULL checks and keeps it. ERR_REFRESH_INVALID. */
+MUSTCHECK enum error session_refresh(struct db *db, struct arena *a, const unsigned char *shown_hash,
+                                     const unsigned char *next_hash, int64_t lifetime,
+                                     int64_t *session_id, struct user *out);
+MUSTCHECK enum error session_revoke(struct db *db, int64_t session_id);
+
+/* ---- messages (message_store.c) ---- */
+
+/* A send. The addressee is a conversation or a person; the other is NULL. */
+struct new_message {
+    int64_t session_id, sender_id;
+    const struct ref *conversation, *recipient;
+    const char *type; /* NULL: text */
+    struct text content;
+    struct text media_url;  /* s NULL: none */
+    struct text client_key; /* s NULL: none */
+};
+
+void message_send_query(struct query *q, const struct new_message *m);
+/* ERR_UNAUTHORIZED, ERR_SELF_MESSAGE, ERR_RECIPIENT_NOT_FOUND, ERR_CONVERSATION_NOT_FOUND,
+ * ERR_NOT_MEMBER, ERR_IDEMPOTENCY_CONFLICT. *replayed: the key had stored this message before. */
+MUSTCHECK enum error message_send_result(const PGresult *res, struct arena *a, struct message *out,
+                                         bool *replayed);
+MUSTCHECK enum error message_send(struct db *db, struct arena *a, const struct new_message *m,
+                                  struct message *out, bool *replayed);
+
+/* Tells the daemons to look; after the commit, best after the answer. Failure costs a second's delay. */
+void wake(struct db *db);
+
+/* The messages between two people, newest first; none when they never talked. */
+MUSTCHECK enum error direct_history(struct db *db, struct arena *a, int64_t user_id, int64_t peer_id,
+                                    int64_t limit, int64_t offset, struct message **out, int *count);
+
+/* A direct conversation that has messages, as its list shows it. */
+struct direct {
+    struct user peer; /* id, username, created_at */
+    struct message last;
+};
+/* Latest first. */
+MUSTCHECK enum error direct_list(struct db *db, struct arena *a, int64_t user_id, struct direct **out,
+                                 int *count);
+
+#endif

@@ -1,0 +1,82 @@
+"""Fixtures: one ordinary stack per worker, accounts on it, and whole stacks for those who break them."""
+
+import os
+import sys
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+pytest.register_assert_rewrite("parley")
+
+from parley.api import account  # noqa: E402
+from parley.cluster import Cluster  # noqa: E402
+from parley.sockets import dm_socket  # noqa: E402
+from parley.stack import Stack  # noqa: E402
+
+#: Files that take longest, so that the workers begin with them.
+FIRST = ("test_faults", "test_run", "test_sql_and_config", "test_common_limits")
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """A file's tests stay on one worker, whatever --dist says: they share a stack."""
+    from xdist.scheduler import LoadFileScheduling
+    return LoadFileScheduling(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not item.path.name.startswith(FIRST))
+
+
+@contextmanager
+def running(request, **options):
+    """A stack for a fixture; its state directory stays when a test has failed."""
+    failed_before = request.session.testsfailed
+    with Stack(**options) as stack:
+        yield stack
+        stack.keep = request.session.testsfailed > failed_before
+
+
+@pytest.fixture(scope="session")
+def stack(request):
+    """The stack ordinary tests share: nobody stops, kills or floods it."""
+    with running(request) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def module_stack(request):
+    """A stack of the module's own, with the options in its STACK dictionary."""
+    with running(request, **request.module.STACK) as one:
+        yield one
+
+
+@pytest.fixture
+def new_user(stack):
+    """A function that makes a signed-in account with a name nobody else has."""
+    return lambda name=None, **more: account(stack, name, **more)
+
+
+@pytest.fixture
+def alice(new_user):
+    return new_user()
+
+
+@pytest.fixture
+def bob(new_user):
+    return new_user()
+
+
+@pytest.fixture
+def connect():
+    """A function that opens a `/ws/chat` connection which ends with the test."""
+    with ExitStack() as sockets:
+        yield lambda user, **options: sockets.enter_context(dm_socket(user, **options))
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A PostgreSQL of the tests' own."""
+    own = Cluster().create()
+    yield own
+    own.destroy()

@@ -1,0 +1,77 @@
+"""A PostgreSQL cluster that belongs to the test: an "existing database" it can take away."""
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import psycopg2
+
+from . import procs
+from .stack import state_directory
+from .wait import eventually
+
+BIN = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
+ROLE = "www-data"
+
+
+class Cluster:
+    """Listens on a unix socket in its own directory only; trusts whoever reaches it."""
+
+    def __init__(self):
+        self.dir = state_directory()
+        self.process = None
+        if os.getuid() == 0:
+            shutil.chown(self.dir, ROLE, ROLE)
+
+    def _command(self, *argv):
+        as_role = ["runuser", "-u", ROLE, "--"] if os.getuid() == 0 else []
+        return [*as_role, *map(str, argv)]
+
+    def create(self):
+        subprocess.run(self._command(BIN / "initdb", "-D", self.dir / "data", "-U", ROLE, "-A", "trust",
+                                     "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"),
+                       check=True, stdout=subprocess.DEVNULL, cwd="/")
+        return self.start()
+
+    def start(self):
+        with open(self.dir / "log", "a") as log:
+            self.process = subprocess.Popen(
+                self._command(BIN / "postgres", "-D", self.dir / "data", "-k", self.dir,
+                              "-c", "listen_addresses="),
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd="/", start_new_session=True)
+        eventually(self.answers, 20, "the test's PostgreSQL answers")
+        return self
+
+    def postmaster(self):
+        return int((self.dir / "data" / "postmaster.pid").read_text().split()[0])
+
+    def stop(self, sig=signal.SIGINT):
+        """Fast shutdown by default."""
+        if self.process and self.process.poll() is None:
+            procs.kill(self.postmaster(), sig)
+        self.process.wait(20)
+
+    def destroy(self):
+        self.stop()
+        shutil.rmtree(self.dir)
+
+    def url(self, dbname="postgres"):
+        return f"host={self.dir} user={ROLE} dbname={dbname}"
+
+    def execute(self, sql, dbname="postgres"):
+        conn = psycopg2.connect(self.url(dbname), connect_timeout=5)
+        conn.autocommit = True
+        try:
+            with conn.cursor() as cur:
+                cur.execute(sql)
+                return cur.fetchall() if cur.description else []
+        finally:
+            conn.close()
+
+    def answers(self):
+        try:
+            return self.execute("SELECT 1") == [(1,)]
+        except psycopg2.Error:
+            return False

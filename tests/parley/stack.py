@@ -1,0 +1,284 @@
+"""A whole Parley in a temporary directory: ctl/stack.sh started as `make start` would.
+
+Every stack has its own port, state directory and (unless DATABASE_URL is given) PostgreSQL cluster.
+stop() asserts what no test should have to say again: no process is left, no sanitizer spoke, and
+no secret the tests handed in or got back is in any log.
+"""
+
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+import psycopg2
+import requests
+from websocket import WebSocketException
+
+from . import procs
+from .sockets import DmSocket
+from .wait import eventually, seconds_until
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = os.environ.get("BUILD", "build")
+SANITIZERS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:")
+JWT = re.compile(r"eyJ[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]+")
+WORD = re.compile(r"[A-Za-z0-9_-]{12,}")        # how a password or refresh token would stand in a log
+
+#: What ordinary tests run with: bcrypt at its cheapest, no limit they could run into.
+QUICK_ENV = {"AUTH_RATE": "100000r/s", "WRITE_RATE": "100000r/s"}
+QUICK_SETTINGS = {"BCRYPT_COST": "4", "SOCKET_RATE": "100000", "SOCKET_BURST": "100000"}
+
+
+def free_port():
+    """A port nobody listens on, below the range the kernel hands to outgoing connections."""
+    while True:
+        port = random.randrange(18000, 32000)
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("0.0.0.0", port))
+                return port
+            except OSError:
+                continue
+
+
+def state_directory():
+    """A fresh directory, short enough for unix sockets and open to the unprivileged user."""
+    path = tempfile.mkdtemp(prefix="parley-", dir="/tmp")
+    os.chmod(path, 0o755)
+    return Path(path)
+
+
+def binary(name):
+    """The path of one of the programs under test."""
+    return str((ROOT / BUILD / name).resolve())
+
+
+class Stack:
+    """env: settings of ctl/stack.sh itself; settings: Parley's own, in conf/parley.env.
+
+    None for either's value leaves the shipped default in place.
+    """
+
+    def __init__(self, daemons=1, env=None, settings=None, var=None, port=None, prefix=()):
+        self.own_var = var is None
+        self.keep = False               # the state directory, for a look at it after failures
+        self.var = Path(var) if var else state_directory() / "var"
+        self.port = port or free_port()
+        self.daemons = daemons
+        self.prefix = list(prefix)      # of the command line: whom to run as
+        self.env = {**QUICK_ENV, **(env or {})}
+        self.settings = {**QUICK_SETTINGS, **(settings or {})}
+        self.secrets = set()            # tokens and passwords seen in this stack; none may be logged
+
+    # ------------------------------------------------------------------ starting and stopping
+
+    def environment(self):
+        """What ctl/stack.sh gets to see: nothing of the caller's that could leak into a setting."""
+        keep = ("PATH", "HOME", "USER", "LANG", "TERM", "SUDO_USER", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")
+        env = {k: os.environ[k] for k in keep if k in os.environ}
+        env.update(VAR=str(self.var), PORT=str(self.port), DAEMONS=str(self.daemons), BUILD=BUILD,
+                   PARLEY_SKIP_SETUP="1", PARLEY_TEST="1")
+        env.update({k: v for k, v in self.env.items() if v is not None})
+        env.update({f"PARLEY_SET_{k}": str(v) for k, v in self.settings.items() if v is not None})
+        return env
+
+    def script(self, verb, timeout=90, check=True):
+        """Run `ctl/stack.sh verb`; the answer is a CompletedProcess with the output as text.
+
+        The output goes through a file: a supervisor that kept a pipe open would keep us waiting.
+        """
+        with tempfile.TemporaryFile("w+") as out:
+            done = subprocess.run([*self.prefix, str(ROOT / "ctl/stack.sh"), verb], cwd=ROOT, env=self.environment(),
+                                  stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                                  timeout=timeout)
+            out.seek(0)
+            done.stdout = out.read()
+        if check and done.returncode:
+            raise AssertionError(f"ctl/stack.sh {verb}: exit {done.returncode}\n{done.stdout}\n{self.tail()}")
+        return done
+
+    def start(self):
+        try:
+            self.script("start")
+        except BaseException:
+            self.give_up()
+            raise
+        return self
+
+    def stop(self):
+        """Stop, and assert that nothing was left behind."""
+        try:
+            self.script("stop")
+            self.assert_nothing_runs()
+        finally:
+            self._end_leftovers()
+        self.assert_logs_are_clean()
+        if self.own_var and not self.keep:
+            shutil.rmtree(self.var.parent)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self.stop()
+        else:
+            self.give_up()
+
+    def give_up(self):
+        """After a failure: end everything, keep the state directory to look at."""
+        try:
+            self.script("stop", check=False)
+        finally:
+            self._end_leftovers()
+
+    def assert_nothing_runs(self):
+        left = procs.belonging_to(str(self.var))
+        assert not left, f"left running after stop: {left}"
+
+    def _end_leftovers(self):
+        for pid in procs.belonging_to(str(self.var)):
+            try:
+                procs.kill(pid)
+            except ProcessLookupError:
+                pass
+
+    # ------------------------------------------------------------------ addresses
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws_url(self):
+        return f"ws://127.0.0.1:{self.port}"
+
+    def daemon_socket(self, number):
+        """The unix socket of the n-th daemon, past nginx."""
+        return str(self.var / "run" / ("ws.sock" if number == 1 else f"ws-{number}.sock"))
+
+    def answers(self):
+        """Whether a request reaches a worker."""
+        try:
+            return requests.get(self.url + "/api/v1/users/me", timeout=2).status_code == 401
+        except requests.RequestException:
+            return False
+
+    def ready(self):
+        """Whether both pools and every daemon do their work."""
+        try:
+            login = requests.post(self.url + "/api/v1/auth/login", json={}, timeout=2)
+            return login.status_code == 400 and self.answers() and all(map(self.daemon_answers, range(1, self.daemons + 1)))
+        except requests.RequestException:
+            return False
+
+    def daemon_answers(self, number):
+        """Whether the n-th daemon refuses a socket without a token, as it should."""
+        try:
+            with DmSocket(self, daemon=number) as sock:
+                sock.expect_close(4001)
+            return True
+        except (OSError, AssertionError, WebSocketException):
+            return False
+
+    # ------------------------------------------------------------------ processes
+
+    def pid(self, name):
+        """The pid in run/<name>.pid, None while there is none."""
+        try:
+            return int((self.var / "run" / f"{name}.pid").read_text().split()[0])
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def kill(self, name, sig=signal.SIGKILL):
+        """Signal a process by its pid file and return the pid it had."""
+        pid = self.pid(name)
+        assert pid and procs.alive(pid), f"{name} does not run (pid {pid})"
+        procs.kill(pid, sig)
+        return pid
+
+    def runs_again(self, name, old):
+        pid = self.pid(name)
+        return bool(pid) and pid != old and procs.alive(pid)
+
+    def seconds_to_respawn(self, name, old, timeout=15):
+        return seconds_until(lambda: self.runs_again(name, old), timeout, f"{name} runs again")
+
+    def workers(self, pool="fcgi-app"):
+        return procs.children(self.pid(pool))
+
+    # ------------------------------------------------------------------ database
+
+    def conninfo(self, dbname="parley"):
+        if self.env.get("DATABASE_URL"):
+            return self.env["DATABASE_URL"]
+        user = "www-data" if os.getuid() == 0 else os.environ.get("USER") or str(os.getuid())
+        return f"host={self.var}/run user={user} dbname={dbname}"
+
+    def db(self, dbname="parley", autocommit=True):
+        """A connection of the test's own to the stack's database."""
+        conn = psycopg2.connect(self.conninfo(dbname), connect_timeout=5,
+                                application_name="parley-tests")
+        conn.autocommit = autocommit
+        return conn
+
+    def query(self, sql, *args):
+        """All rows of one statement."""
+        conn = self.db()
+        try:
+            with conn.cursor() as cur:
+                cur.execute(sql, args or None)
+                return cur.fetchall() if cur.description else []
+        finally:
+            conn.close()
+
+    def database_answers(self):
+        try:
+            return self.query("SELECT 1") == [(1,)]
+        except psycopg2.Error:
+            return False
+
+    # ------------------------------------------------------------------ configuration and logs
+
+    def written_settings(self):
+        """conf/parley.env as a dictionary."""
+        lines = (self.var / "conf" / "parley.env").read_text().splitlines()
+        pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
+        return {key.strip(): value.strip().strip("'\"") for key, _, value in pairs}
+
+    def key_file(self):
+        """The file the signing keys are in."""
+        path = Path(self.written_settings().get("KEY_FILE", self.var / "keys" / "jwt.keys"))
+        return path if path.is_absolute() else ROOT / path
+
+    def logs(self):
+        """{file name: text} of everything under log/."""
+        files = (p for p in (self.var / "log").rglob("*") if p.is_file())
+        return {str(p.relative_to(self.var)): p.read_text(errors="replace") for p in files}
+
+    def log_text(self):
+        return "\n".join(self.logs().values())
+
+    def tail(self, lines=25):
+        """The end of every log, for a failure's message."""
+        if not self.var.exists():
+            return "(no state directory)"
+        return "\n".join(f"--- {name}\n" + "\n".join(text.splitlines()[-lines:]) for name, text in self.logs().items())
+
+    def wait_for_log(self, text, timeout=5):
+        eventually(lambda: text in self.log_text(), timeout, f"{text!r} in a log")
+
+    def assert_logs_are_clean(self):
+        for name, text in self.logs().items():
+            spoke = SANITIZERS.search(text)
+            assert not spoke, f"{name}: {text[max(0, spoke.start() - 200):spoke.start() + 3000]}"
+            token = JWT.search(text)
+            assert not token, f"a token in {name}: {text[max(0, token.start() - 200):token.start() + 60]}"
+            leaked = self.secrets.intersection(WORD.findall(text))
+            assert not leaked, f"{len(leaked)} secrets in {name}"

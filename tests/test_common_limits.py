@@ -1,0 +1,184 @@
+"""What the defaults keep out: too many requests, too many frames, pages of other origins.
+
+The stack here has the limits of the shipped nginx.conf and Parley's own defaults.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+import requests
+import websocket
+
+from parley.api import Dm, account, fresh_name, fresh_password
+from parley.check import assert_problem
+from parley.sockets import Closed, dm_socket
+from parley.wait import eventually
+
+STACK = {"env": {"AUTH_RATE": None, "WRITE_RATE": None},
+         "settings": {"CORS_ORIGINS": "", "SOCKET_RATE": None, "SOCKET_BURST": None, "SOCKETS_PER_USER": "5"}}
+
+
+@pytest.fixture(scope="module")
+def people(module_stack):
+    """Made once, as registrations are what is limited."""
+    return [account(module_stack) for _ in range(3)]
+
+
+@pytest.fixture
+def stack(module_stack):
+    return module_stack
+
+
+@pytest.fixture
+def alice(people):
+    return people[0]
+
+
+@pytest.fixture
+def bob(people):
+    return people[1]
+
+
+def flood(request, most=3000, threads=8):
+    """Repeat request until one is limited; all answers, the limited ones last."""
+    answers = []
+    with ThreadPoolExecutor(threads) as pool:
+        while len(answers) < most and not any(a.status_code == 429 for a in answers):
+            answers += pool.map(lambda _: request(), range(threads * 2))
+    return sorted(answers, key=lambda a: a.status_code == 429)
+
+
+def calm(request):
+    """Wait until request is not limited any more."""
+    eventually(lambda: request().status_code != 429, 30, "the limit passes")
+
+
+# ---------------------------------------------------------------------- requests
+
+@pytest.mark.parametrize("path", ["login", "register", "refresh"])
+def test_auth_requests_over_the_rate_are_told_to_wait(stack, path):
+    def request():
+        return Dm(stack).call("POST", f"/api/v1/auth/{path}", json={})
+    answers = flood(request)
+    assert_problem(answers[-1], 429, "rate_limited")
+    assert all(a.status_code in (400, 429) for a in answers)
+    wait = int(answers[-1].headers["Retry-After"])
+    eventually(lambda: request().status_code == 400, wait + 5, "the limit passes")
+
+
+def test_auth_limit_leaves_everything_else_alone(stack, alice, bob):
+    flood(lambda: Dm(stack).login(username=fresh_name(), password=fresh_password()))
+    assert alice.me().status_code == 200
+    assert alice.send(bob, "not limited").status_code == 201
+    calm(lambda: Dm(stack).login())
+
+
+def test_writes_over_the_rate_are_refused_and_not_stored(stack, alice, people):
+    carol = people[2]
+    before = len(alice.whole_history(carol))
+    answers = flood(lambda: Dm(stack, alice.token).send(carol, "flood"))
+    assert_problem(answers[-1], 429, "rate_limited")
+    assert {a.status_code for a in answers} == {201, 429}
+    stored = len(alice.whole_history(carol)) - before
+    assert stored == sum(a.status_code == 201 for a in answers)
+
+
+def test_write_limit_counts_per_bearer_and_spares_reads(stack, alice, bob, people):
+    flood(lambda: Dm(stack, alice.token).send(people[2], "flood"))
+    assert bob.send(alice, "my own allowance").status_code == 201
+    assert alice.history(bob).status_code == 200
+
+
+def test_limited_requests_are_logged_without_the_token(stack, alice, people):
+    limited = flood(lambda: Dm(stack, alice.token).send(people[2], "flood"))[-1]
+    stack.wait_for_log(limited.headers["X-Request-Id"])
+    assert alice.token not in stack.log_text()
+
+
+# ---------------------------------------------------------------------- frames
+
+def drown(sock, frame, most=50000):
+    """Send frame over and over until the server closes; the frames it answered and the close."""
+    answers = []
+    try:
+        for _ in range(most):
+            sock.send(frame)
+    except (OSError, websocket.WebSocketException):
+        pass
+    try:
+        while True:
+            answers.append(sock.recv_json(timeout=5))
+    except Closed as end:
+        return answers, end
+
+
+def test_too_many_frames_get_an_error_and_close_4009(alice, bob):
+    with dm_socket(alice) as sock:
+        answers, end = drown(sock, {"recipient_id": "nobody", "content": "x"})
+    assert end.code == 4009
+    assert set(answers[-1]) == {"error"}
+
+
+def test_a_flood_does_not_disturb_the_neighbours(alice, bob, people):
+    with dm_socket(bob) as neighbour, dm_socket(alice) as other, dm_socket(alice) as sock:
+        drown(sock, "{")
+        echo = neighbour.exchange(people[2], "calm")
+        assert echo["content"] == "calm"
+        assert other.exchange(people[2], "also calm")["content"] == "also calm"
+
+
+def test_ping_floods_count_as_frames(alice):
+    with dm_socket(alice) as sock:
+        try:
+            for _ in range(50000):
+                sock.ws.ping(b"x")
+        except (OSError, websocket.WebSocketException):
+            pass
+        sock.expect_close(4009, None)
+
+
+def test_too_many_sockets_of_one_user_close_4010(alice, bob):
+    with ExitStack() as opened:
+        sockets = [opened.enter_context(dm_socket(alice)) for _ in range(5)]
+        for sock in sockets:
+            sock.ping()
+        opened.enter_context(dm_socket(alice)).expect_close(4010)
+        opened.enter_context(dm_socket(bob)).ping()
+        sockets[0].close()
+        eventually(lambda: _stays_open(alice), 5, "a socket is free again")
+
+
+def _stays_open(user):
+    with dm_socket(user) as sock:
+        try:
+            sock.ping()
+            return True
+        except (AssertionError, OSError, websocket.WebSocketException):
+            return False
+
+
+# ---------------------------------------------------------------------- other origins
+
+ORIGINS = ["https://evil.example", "http://localhost:3000", "null"]
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_no_other_origin_is_allowed_unless_configured(stack, alice, origin):
+    resp = alice.call("GET", "/api/v1/users/me", headers={"Origin": origin})
+    assert "Access-Control-Allow-Origin" not in resp.headers
+    preflight = requests.options(stack.url + "/api/v1/users/me", timeout=10,
+                                 headers={"Origin": origin, "Access-Control-Request-Method": "GET"})
+    assert "Access-Control-Allow-Origin" not in preflight.headers
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_pages_of_other_origins_open_no_socket_unless_configured(alice, origin):
+    with pytest.raises(websocket.WebSocketBadStatusException) as refused:
+        dm_socket(alice, origin=origin)
+    assert refused.value.status_code == 403
+
+
+def test_own_origin_opens_a_socket(stack, alice, people):
+    with dm_socket(alice, origin=stack.url) as sock:
+        assert sock.exchange(people[2], "from our own page")["content"] == "from our own page"

@@ -1,0 +1,34 @@
+/* The daemon's state: main makes one and every part gets it. */
+#ifndef PARLEY_DAEMON_H
+#define PARLEY_DAEMON_H
+
+#include "shared/config.h"
+#include "shared/token.h"
+
+#include <ev.h>
+#include <stdbool.h>
+
+struct conn;
+struct feed;
+struct hub;
+struct lws_context;
+struct pgpipe;
+struct revoked;
+struct sender;
+
+struct daemon {
+    struct ev_loop *loop;
+    struct config config;
+    struct keyring keyring;
+    struct lws_context *lws; /* NULL until the feed stood for the first time: then it listens */
+    struct feed *feed;       /* what happens in the database */
+    struct hub *hub;         /* who is connected, who is in what */
+    struct sender *sender;   /* messages that arrive over sockets */
+    struct pgpipe *queries;  /* everything else a socket asks for */
+    struct revoked *revoked; /* sessions and users whose tokens are good no more */
+    struct conn *conns;      /* every socket */
+    int conn_count;
+    bool stopping;
+};
+
+#endif

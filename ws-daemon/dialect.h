@@ -1,0 +1,69 @@
+/* What a socket dialect is to the daemon: how it greets, what it understands, how it says things.
+ * One file per dialect fills in the form; dialects.c lists them. */
+#ifndef PARLEY_DIALECT_H
+#define PARLEY_DIALECT_H
+
+#include "shared/input.h"
+#include "shared/token.h"
+#include "ws-daemon/conn.h"
+#include "ws-daemon/feed.h"
+
+/* What a bad or missing token meets. */
+enum bad_token {
+    BAD_TOKEN_HTTP,  /* refused before the upgrade: 401 with the JSON error */
+    BAD_TOKEN_CLOSE, /* upgraded, then closed with 4001 */
+    BAD_TOKEN_FRAME, /* no token: the first frame has to bring it */
+};
+
+/* An inbound frame's meaning. On an error the caller answers in the dialect's shape, with the input's
+ * sentence. */
+typedef enum error operation(struct conn *c, struct input *in);
+
+struct operation_entry {
+    const char *type; /* value of the dialect's type member; NULL: any frame */
+    bool greeting;    /* allowed before authentication */
+    operation *run;
+};
+
+struct dialect_ops {
+    enum dialect dialect;
+    const char *subprotocol; /* chat.dm, … */
+    bool integers;           /* ids on the wire */
+    bool groups;             /* has a place for group messages */
+    enum bad_token bad_token;
+    const char *type_member; /* of inbound frames; NULL: they have none */
+    const struct operation_entry *operations; /* the last has run NULL */
+
+    /* Renderings; each returns a json_object the caller owns. */
+    struct json_object *(*error)(enum error e, const char *sentence);
+    struct json_object *(*message)(const struct message *m);
+    /* Another change, NULL for one this dialect does not show; may be NULL itself. */
+    struct json_object *(*event)(const struct change *c);
+
+    /* Hooks; each may be NULL. */
+    bool (*wants)(const struct conn *c, const struct message *m); /* NULL: every message */
+    void (*opened)(struct conn *c);  /* authenticated, before the replay */
+    void (*live)(struct conn *c);    /* after the replay */
+    void (*closed)(struct conn *c);
+    void (*shown)(struct conn *c, const struct message *m); /* a live message was pushed */
+    void (*changed)(struct conn *c, const struct change *change); /* an event about its user */
+};
+
+extern const struct dialect_ops dialect_dm;
+
+/* The dialect's form; the default of a path such as /ws/chat, NULL when the token decides. */
+const struct dialect_ops *dialect_ops_of(enum dialect d);
+const struct dialect_ops *dialect_ops_by_subprotocol(const char *name);
+/* False when the path is no socket path. */
+bool dialect_of_path(const char *path, const struct dialect_ops **out);
+
+/* Parses one text frame and runs its operation, answering errors. */
+void dialect_frame(struct conn *c, const char *text, size_t len);
+
+/* Reads content, media_url and client_msg_id of an inbound message; content_name is the member the
+ * dialect keeps the text in. Fills what is the same for every dialect of *out. */
+struct new_message;
+MUSTCHECK enum error dialect_read_message(struct conn *c, struct input *in, const char *content_name,
+                                          struct new_message *out);
+
+#endif

@@ -1,0 +1,293 @@
+/* One connection: LISTEN, the polls and the heartbeat. LISTEN dies silently, so every few seconds the
+ * daemon notifies itself; when that stays unheard the connection is given up. After any loss it
+ * listens first and polls then, from where it stood. */
+#include "ws-daemon/feed.h"
+
+#include "shared/arena.h"
+#include "shared/log.h"
+#include "shared/store.h"
+#include "ws-daemon/pgpipe.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BATCH = 500 };
+static const double SWEEP_S = 1, BEAT_S = 5;
+
+enum state {
+    IDLE,     /* waiting for a poke or the sweep */
+    POLLING,  /* a poll is under way */
+    HANDED,   /* the owner works on a batch */
+    OFFLINE,  /* the connection is not up */
+};
+
+struct feed {
+    struct ev_loop *loop;
+    struct feed_owner owner;
+    struct pgpipe *pipe;
+    enum state state;
+    bool poked;      /* while a poll was under way: look again */
+    bool beat_heard; /* since the last beat was sent */
+    char beat[48];   /* our heartbeat's payload */
+    ev_timer sweep, heartbeat;
+    char *position;  /* pg_snapshot text; everything it sees has been handed out */
+    char *target;    /* of the batches under way, NULL: the next poll takes a new one */
+    int64_t after;   /* last id handed out below target, 0: none */
+    int64_t last;    /* last id of the batch the owner works on */
+    bool more;       /* the batch was full: go on below the same target */
+    struct arena arena;
+};
+
+static void poll_now(struct feed *f);
+
+static void replace(char **s, const char *with)
+{
+    char *copy = with ? strdup(with) : NULL;
+    if (with && !copy)
+        abort();
+    free(*s);
+    *s = copy;
+}
+
+/* ---- polling ---- */
+
+/* pg_snapshot's text is xmin:xmax:xip,xip,…; what it does not see is xid >= xmax or one of xip. */
+static void query_unseen(struct query *q, struct arena *a, const char *snapshot)
+{
+    const char *xmax = strchr(snapshot, ':') + 1;
+    const char *xip = strchr(xmax, ':');
+    query_text(q, arena_strndup(a, xmax, (size_t)(xip - xmax)));
+    query_text(q, arena_printf(a, "{%s}", xip + 1));
+}
+
+static int read_changes(struct feed *f, const PGresult *res, struct change *out)
+{
+    int count = 0;
+    for (int i = 0; i < PQntuples(res); i++) {
+        struct row r = row_at(res, i, &f->arena);
+        struct change *c = &out[count];
+        const char *snapshot = row_text(&r);
+        if (!i && !f->target)
+            replace(&f->target, snapshot);
+        c->event.id = row_int(&r);
+        c->event.kind = row_text(&r);
+        c->event.conversation_id = row_int(&r);
+        c->event.user_id = row_int(&r);
+        c->event.actor_id = row_int(&r);
+        c->event.session_id = row_int(&r);
+        c->event.seq = row_int(&r);
+        message_read(&r, &c->message);
+        if (c->event.id) {
+            f->last = c->event.id;
+            count++;
+        }
+    }
+    return count;
+}
+
+static void on_poll(void *arg, enum error e, PGresult **results, int count, const char *constraint)
+{
+    struct feed *f = arg;
+    (void)count;
+    (void)constraint;
+    if (e != OK) {
+        if (e != ERR_UNAVAILABLE)
+            pgpipe_reset(f->pipe, "the feed's query failed");
+        f->state = f->state == POLLING ? IDLE : f->state; /* the sweep looks again */
+        return;
+    }
+    struct change *changes =
+        arena_alloc(&f->arena, sizeof *changes * (size_t)PQntuples(results[0]));
+    int n = read_changes(f, results[0], changes);
+    f->more = n == BATCH;
+    f->state = HANDED;
+    f->last = n ? f->last : 0;
+    if (n)
+        f->owner.changes(f->owner.arg, changes, n);
+    else
+        feed_done(f);
+}
+
+static void poll_now(struct feed *f)
+{
+    struct query q;
+    arena_release(&f->arena);
+    query_init(&q, SQL_FEED);
+    query_unseen(&q, &f->arena, f->position);
+    query_text(&q, f->target);
+    query_int(&q, f->after);
+    query_int(&q, BATCH);
+    f->poked = false;
+    f->state = pgpipe_submit(f->pipe, &q, 1, on_poll, f) == OK ? POLLING : OFFLINE;
+}
+
+void feed_poke(struct feed *f)
+{
+    if (f->state == IDLE && f->position)
+        poll_now(f);
+    else
+        f->poked = true;
+}
+
+void feed_done(struct feed *f)
+{
+    f->after = f->last;
+    if (!f->more) {
+        free(f->position);
+        f->position = f->target;
+        f->target = NULL;
+        f->after = 0;
+    }
+    f->state = pgpipe_is_up(f->pipe) ? IDLE : OFFLINE;
+    if (f->state == IDLE && (f->more || f->poked))
+        poll_now(f);
+}
+
+void feed_again(struct feed *f)
+{
+    replace(&f->target, NULL);
+    f->after = 0;
+    f->more = false;
+    f->state = pgpipe_is_up(f->pipe) ? IDLE : OFFLINE;
+}
+
+static void on_sweep(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    feed_poke(w->data);
+}
+
+/* ---- the connection ---- */
+
+static void ignore(void *arg, enum error e, PGresult **results, int count, const char *constraint)
+{
+    (void)arg;
+    (void)e;
+    (void)results;
+    (void)count;
+    (void)constraint;
+}
+
+static void send_beat(struct feed *f)
+{
+    struct query q;
+    f->beat_heard = false;
+    query_init(&q, SQL_SAY);
+    query_text(&q, f->beat);
+    if (pgpipe_submit(f->pipe, &q, 1, ignore, NULL) != OK)
+        return; /* down: reconnecting sends the next */
+}
+
+static void on_heartbeat(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct feed *f = w->data;
+    (void)loop;
+    (void)revents;
+    if (!pgpipe_is_up(f->pipe))
+        return;
+    if (f->beat_heard)
+        send_beat(f);
+    else
+        pgpipe_reset(f->pipe, "the heartbeat was not heard");
+}
+
+static void on_start(void *arg, enum error e, PGresult **results, int count, const char *constraint)
+{
+    struct feed *f = arg;
+    (void)constraint;
+    if (e != OK || count < 2) {
+        pgpipe_reset(f->pipe, "LISTEN failed");
+        return;
+    }
+    if (!f->position) {
+        struct row r = row_at(results[1], 0, &f->arena);
+        replace(&f->position, row_text(&r));
+    }
+    f->state = f->state == OFFLINE ? IDLE : f->state;
+    f->owner.ready(f->owner.arg);
+    feed_poke(f);
+}
+
+static void on_up(void *arg)
+{
+    struct feed *f = arg;
+    struct query q[2];
+    query_init(&q[0], SQL_LISTEN);
+    query_init(&q[1], SQL_FEED_START);
+    if (pgpipe_submit(f->pipe, q, 2, on_start, f) == OK)
+        send_beat(f);
+}
+
+static void on_down(void *arg)
+{
+    struct feed *f = arg;
+    if (f->state != HANDED)
+        f->state = OFFLINE;
+}
+
+static void on_notify(void *arg, const char *payload)
+{
+    struct feed *f = arg;
+    if (!strcmp(payload, f->beat))
+        f->beat_heard = true;
+    else if (!*payload)
+        feed_poke(f);
+    else if (strncmp(payload, "beat ", 5))
+        f->owner.said(f->owner.arg, payload);
+}
+
+struct feed *feed_new(struct ev_loop *loop, const struct config *config, struct feed_owner owner)
+{
+    struct feed *f = calloc(1, sizeof *f);
+    const char *url = *config->listen_database_url ? config->listen_database_url : config->database_url;
+    if (!f)
+        abort();
+    f->loop = loop;
+    f->owner = owner;
+    f->state = OFFLINE;
+    snprintf(f->beat, sizeof f->beat, "beat %ld %lx", (long)getpid(), mrand48() & 0xffffffffL);
+    ev_timer_init(&f->sweep, on_sweep, SWEEP_S, SWEEP_S);
+    ev_timer_init(&f->heartbeat, on_heartbeat, BEAT_S, BEAT_S);
+    f->sweep.data = f->heartbeat.data = f;
+    ev_timer_start(loop, &f->sweep);
+    ev_timer_start(loop, &f->heartbeat);
+    f->pipe = pgpipe_new(loop, config, url, "feed",
+                         (struct pgpipe_owner){on_up, on_down, on_notify, f});
+    return f;
+}
+
+void feed_free(struct feed *f)
+{
+    if (!f)
+        return;
+    ev_timer_stop(f->loop, &f->sweep);
+    ev_timer_stop(f->loop, &f->heartbeat);
+    pgpipe_free(f->pipe);
+    arena_release(&f->arena);
+    free(f->position);
+    free(f->target);
+    free(f);
+}
+
+struct pgpipe *feed_pipe(struct feed *f)
+{
+    return f->pipe;
+}
+
+const char *feed_position(const struct feed *f)
+{
+    return f->position ? f->position : "";
+}
+
+bool feed_is_live(const struct feed *f)
+{
+    return pgpipe_is_up(f->pipe) && f->position;
+}
+
+bool feed_is_settled(const struct feed *f)
+{
+    return f->position && !f->after;
+}

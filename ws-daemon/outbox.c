@@ -1,0 +1,99 @@
+/* A ring that doubles as needed and is given back when it runs empty. */
+#include "ws-daemon/outbox.h"
+
+#include <json-c/json.h>
+#include <libwebsockets.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a frame costs beside its text: libwebsockets' room, malloc's and the ring's. */
+enum { OVERHEAD = LWS_PRE + 48, FIRST_SIZE = 8 };
+
+struct frame *frame_new(const char *text, size_t len)
+{
+    struct frame *f = malloc(sizeof *f + LWS_PRE + len);
+    if (!f)
+        abort();
+    f->refs = 1;
+    f->len = len;
+    memcpy(f->bytes + LWS_PRE, text, len);
+    return f;
+}
+
+struct frame *frame_json(struct json_object *take)
+{
+    size_t len;
+    const char *text = json_object_to_json_string_length(
+        take, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+    struct frame *f = frame_new(text, len);
+    json_object_put(take);
+    return f;
+}
+
+struct frame *frame_ref(struct frame *f)
+{
+    f->refs++;
+    return f;
+}
+
+void frame_unref(struct frame *f)
+{
+    if (f && !--f->refs)
+        free(f);
+}
+
+unsigned char *frame_text(struct frame *f)
+{
+    return f->bytes + LWS_PRE;
+}
+
+static void grow(struct outbox *o)
+{
+    unsigned size = o->size ? o->size * 2 : FIRST_SIZE;
+    struct frame **ring = malloc(size * sizeof *ring);
+    if (!ring)
+        abort();
+    for (unsigned i = 0; i < o->count; i++)
+        ring[i] = o->ring[(o->first + i) % o->size];
+    free(o->ring);
+    o->ring = ring;
+    o->size = size;
+    o->first = 0;
+}
+
+enum error outbox_push(struct outbox *o, struct frame *f, size_t max)
+{
+    if (o->bytes + f->len + OVERHEAD > max)
+        return ERR_TOO_SLOW;
+    if (o->count == o->size)
+        grow(o);
+    o->ring[(o->first + o->count++) % o->size] = frame_ref(f);
+    o->bytes += f->len + OVERHEAD;
+    return OK;
+}
+
+struct frame *outbox_take(struct outbox *o)
+{
+    if (!o->count)
+        return NULL;
+    struct frame *f = o->ring[o->first];
+    o->first = (o->first + 1) % o->size;
+    o->bytes -= f->len + OVERHEAD;
+    if (!--o->count) {
+        free(o->ring);
+        *o = (struct outbox){0};
+    }
+    return f;
+}
+
+bool outbox_is_empty(const struct outbox *o)
+{
+    return !o->count;
+}
+
+void outbox_release(struct outbox *o)
+{
+    struct frame *f;
+    while ((f = outbox_take(o)))
+        frame_unref(f);
+}

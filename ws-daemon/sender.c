@@ -1,0 +1,304 @@
+/* One unit of the pipe is one transaction, and one is under way at a time: what arrives meanwhile
+ * forms the next, so batches grow with the load.
+ *
+ * A transaction locks the conversations it writes to. Those are taken in the order of their ids, so
+ * two daemons never wait for each other in a circle; a pair whose conversation is not known yet goes
+ * alone. When a batch fails, its messages are sent again one by one and the guilty one is found. */
+#include "ws-daemon/sender.h"
+
+#include "shared/log.h"
+#include "shared/store.h"
+#include "shared/view.h"
+#include "ws-daemon/daemon.h"
+#include "ws-daemon/dialect.h"
+#include "ws-daemon/feed.h"
+#include "ws-daemon/pgpipe.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+#include <utlist.h>
+
+enum { BATCH = PGPIPE_UNIT, BACKLOG_MOST = 10000, PAIRS_MOST = 100000 };
+
+/* A message on its way. */
+struct job {
+    struct job *prev, *next;
+    struct conn *conn; /* a reference */
+    struct arena arena;
+    struct new_message message;
+    struct ref conversation, recipient;
+    int64_t room; /* the conversation's id when it is known, 0: go alone */
+    bool alone;   /* its batch failed: go alone */
+    bool again;   /* and that failed with a unique violation: once more */
+};
+
+/* The conversation of two people who talked here. */
+struct pair {
+    struct {
+        int64_t low, high;
+    } key;
+    int64_t conversation_id;
+    UT_hash_handle hh;
+};
+
+struct sender {
+    struct daemon *daemon;
+    struct pgpipe *pipe;
+    struct job *queue;   /* waiting */
+    struct job *flying;  /* in the unit under way, in the order of its queries */
+    bool busy;           /* a unit is under way */
+    int backlog;
+    struct pair *pairs;
+    ev_prepare start;    /* once per turn of the loop, so that a turn's frames share a unit */
+};
+
+static void fly(struct sender *s);
+
+/* ---- known pairs ---- */
+
+static void pair_key(struct pair *p, int64_t a, int64_t b)
+{
+    memset(p, 0, sizeof *p);
+    p->key.low = a < b ? a : b;
+    p->key.high = a < b ? b : a;
+}
+
+static int64_t pair_find(struct sender *s, int64_t a, int64_t b)
+{
+    struct pair wanted, *p;
+    pair_key(&wanted, a, b);
+    HASH_FIND(hh, s->pairs, &wanted.key, sizeof wanted.key, p);
+    return p ? p->conversation_id : 0;
+}
+
+static void pairs_clear(struct sender *s)
+{
+    struct pair *p, *next;
+    HASH_ITER(hh, s->pairs, p, next) {
+        HASH_DEL(s->pairs, p);
+        free(p);
+    }
+}
+
+static void pair_learn(struct sender *s, int64_t a, int64_t b, int64_t conversation_id)
+{
+    if (pair_find(s, a, b))
+        return;
+    if (HASH_COUNT(s->pairs) >= PAIRS_MOST)
+        pairs_clear(s);
+    struct pair *p = malloc(sizeof *p);
+    if (!p)
+        abort();
+    pair_key(p, a, b);
+    p->conversation_id = conversation_id;
+    HASH_ADD(hh, s->pairs, key, sizeof p->key, p);
+}
+
+/* ---- answers ---- */
+
+static void job_finish(struct sender *s, struct job *j)
+{
+    s->backlog--;
+    conn_pending(j->conn, -1);
+    conn_unref(j->conn);
+    arena_release(&j->arena);
+    free(j);
+}
+
+static void answer(struct sender *s, struct job *j, const PGresult *res)
+{
+    struct message stored;
+    bool replayed;
+    enum error e = message_send_result(res, &j->arena, &stored, &replayed);
+    if (e != OK) {
+        conn_error(j->conn, e, error_sentence(e));
+    } else {
+        if (j->message.recipient)
+            pair_learn(s, j->message.sender_id, stored.recipient.id, stored.conversation_id);
+        if (replayed && j->conn->state < CONN_CLOSING) {
+            struct frame *f = frame_json(j->conn->ops->message(&stored));
+            conn_reply(j->conn, f);
+            frame_unref(f);
+        }
+    }
+    job_finish(s, j);
+}
+
+/* The unit failed. In trouble every sender is told; a fault is looked for one by one, and a unique
+ * violation means the same key at the same moment: the other's message is there now. */
+static void unit_failed(struct sender *s, enum error e, const char *constraint)
+{
+    struct job *jobs = s->flying, *j, *next;
+    bool key = !strcmp(constraint, "messages_client_key");
+    s->flying = NULL;
+    DL_FOREACH_SAFE(jobs, j, next) {
+        DL_DELETE(jobs, j);
+        if (e == ERR_INTERNAL && (!j->alone || (key && !j->again))) {
+            j->again = j->alone;
+            j->alone = true;
+            DL_APPEND(s->flying, j);
+        } else {
+            conn_error(j->conn, e, error_sentence(e));
+            job_finish(s, j);
+        }
+    }
+    DL_CONCAT(s->flying, s->queue); /* before those that came later */
+    s->queue = s->flying;
+    s->flying = NULL;
+}
+
+static void on_done(void *arg, enum error e, PGresult **results, int count, const char *constraint)
+{
+    struct sender *s = arg;
+    struct job *jobs = s->flying, *j, *next;
+    int i = 0;
+    s->busy = false;
+    if (e != OK) {
+        unit_failed(s, e, constraint);
+    } else {
+        s->flying = NULL;
+        feed_poke(s->daemon->feed);
+        DL_FOREACH_SAFE(jobs, j, next) {
+            DL_DELETE(jobs, j);
+            if (i < count)
+                answer(s, j, results[i++]);
+        }
+    }
+    fly(s);
+}
+
+static void on_woken(void *arg, enum error e, PGresult **results, int count, const char *constraint)
+{
+    (void)arg;
+    (void)e;
+    (void)results;
+    (void)count;
+    (void)constraint;
+}
+
+/* ---- sending ---- */
+
+static int by_room(const void *a, const void *b)
+{
+    const struct job *x = a, *y = b;
+    return x->room < y->room ? -1 : x->room > y->room;
+}
+
+/* Moves the next unit's jobs from the queue to flying: one that goes alone, or those before it. */
+static int choose(struct sender *s)
+{
+    struct job *j, *next;
+    int count = 0;
+    DL_FOREACH_SAFE(s->queue, j, next) {
+        if (!j->room && j->message.recipient)
+            j->room = pair_find(s, j->message.sender_id, j->recipient.id);
+        bool alone = j->alone || !j->room;
+        if (count == BATCH || (alone && count))
+            break;
+        DL_DELETE(s->queue, j);
+        DL_APPEND(s->flying, j);
+        count++;
+        if (alone)
+            break;
+    }
+    DL_SORT(s->flying, by_room); /* stable: a conversation keeps the order of arrival */
+    return count;
+}
+
+static void fly(struct sender *s)
+{
+    static struct query queries[BATCH]; /* 40 kB: too much for the stack, used only within the call */
+    struct query woken;
+    struct job *j;
+    int count = 0;
+    if (s->busy || !s->queue || !choose(s))
+        return;
+    DL_FOREACH(s->flying, j)
+        message_send_query(&queries[count++], &j->message);
+    query_init(&woken, SQL_WAKE);
+    enum error e = pgpipe_submit(s->pipe, queries, count, on_done, s);
+    s->busy = e == OK;
+    if (e != OK)
+        unit_failed(s, e, "");
+    else if (pgpipe_submit(s->pipe, &woken, 1, on_woken, NULL) != OK)
+        return; /* the connection is gone; the sweep of the other daemons covers it */
+}
+
+static void on_turn(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    fly(w->data);
+}
+
+static struct text keep(struct arena *a, struct text t)
+{
+    return (struct text){arena_strndup(a, t.s, t.len), t.len};
+}
+
+enum error sender_submit(struct conn *c, const struct new_message *m)
+{
+    struct sender *s = c->daemon->sender;
+    if (!pgpipe_is_up(s->pipe) || s->backlog >= BACKLOG_MOST)
+        return ERR_UNAVAILABLE;
+    if (m->recipient && m->recipient->id == c->me.user_id)
+        return ERR_SELF_MESSAGE;
+    struct job *j = calloc(1, sizeof *j);
+    if (!j)
+        abort();
+    j->message = *m;
+    j->message.type = arena_strdup(&j->arena, m->type);
+    j->message.content = keep(&j->arena, m->content);
+    j->message.media_url = keep(&j->arena, m->media_url);
+    j->message.client_key = keep(&j->arena, m->client_key);
+    if (m->conversation) {
+        j->conversation = *m->conversation;
+        j->message.conversation = &j->conversation;
+        j->room = m->conversation->id;
+    }
+    if (m->recipient) {
+        j->recipient = *m->recipient;
+        j->message.recipient = &j->recipient;
+    }
+    j->conn = conn_ref(c);
+    DL_APPEND(s->queue, j);
+    s->backlog++;
+    conn_pending(c, 1);
+    return OK;
+}
+
+int sender_backlog(const struct sender *s)
+{
+    return s->backlog;
+}
+
+struct sender *sender_new(struct daemon *d)
+{
+    struct sender *s = calloc(1, sizeof *s);
+    if (!s)
+        abort();
+    s->daemon = d;
+    s->pipe = pgpipe_new(d->loop, &d->config, d->config.database_url, "writes",
+                         (struct pgpipe_owner){0});
+    ev_prepare_init(&s->start, on_turn);
+    s->start.data = s;
+    /* Before the pipe flushes in the same turn. */
+    ev_set_priority(&s->start, EV_MAXPRI);
+    ev_prepare_start(d->loop, &s->start);
+    return s;
+}
+
+void sender_free(struct sender *s)
+{
+    struct job *j, *next;
+    if (!s)
+        return;
+    ev_prepare_stop(s->daemon->loop, &s->start);
+    pgpipe_free(s->pipe);
+    DL_CONCAT(s->queue, s->flying);
+    DL_FOREACH_SAFE(s->queue, j, next)
+        job_finish(s, j);
+    pairs_clear(s);
+    free(s);
+}

@@ -1,0 +1,363 @@
+/* One callback, one switch, set-up and tear-down side by side. A handshake is decided from its headers
+ * alone, in FILTER_PROTOCOL_CONNECTION: before the upgrade, without waiting for anything. */
+#include "ws-daemon/server.h"
+
+#include "shared/log.h"
+#include "shared/origin.h"
+#include "shared/view.h"
+#include "ws-daemon/conn.h"
+#include "ws-daemon/daemon.h"
+#include "ws-daemon/dialect.h"
+#include "ws-daemon/hub.h"
+#include "ws-daemon/replay.h"
+#include "ws-daemon/revoked.h"
+
+#include <json-c/json.h>
+#include <libwebsockets.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    TOKEN_MOST = 4096,
+    WRITES_PER_TURN = 32, /* frames one socket may write before the others get their turn */
+    AUTH_WITHIN_S = 10,
+    PING_AFTER_S = 25,
+    DROP_AFTER_S = 60,
+};
+
+/* libwebsockets' per-socket memory: all of ours is behind it. */
+struct session {
+    struct conn *conn;
+};
+
+static struct daemon *daemon_of(struct lws *wsi)
+{
+    return lws_context_user(lws_get_context(wsi));
+}
+
+/* ---- the handshake ---- */
+
+struct handshake {
+    const struct dialect_ops *ops; /* who will speak */
+    struct identity me;
+    enum error token;              /* OK, or what is wrong with it */
+    bool has_token;
+    char text[TOKEN_MOST];
+};
+
+/* The token, from `Authorization: Bearer` or `?token=`. */
+static bool find_token(struct lws *wsi, struct handshake *h)
+{
+    int len = lws_hdr_copy(wsi, h->text, sizeof h->text, WSI_TOKEN_HTTP_AUTHORIZATION);
+    if (len > 7 && !strncasecmp(h->text, "Bearer ", 7)) {
+        memmove(h->text, h->text + 7, (size_t)len - 6);
+        return true;
+    }
+    const char *value = lws_get_urlarg_by_name(wsi, "token=", h->text, sizeof h->text);
+    if (!value)
+        return false;
+    memmove(h->text, value, strlen(value) + 1);
+    return true;
+}
+
+/* Who speaks: the subprotocol's dialect, or the path's, or that of the API that issued the token. */
+static bool choose_dialect(struct lws *wsi, struct handshake *h)
+{
+    char path[64];
+    const struct dialect_ops *by_path;
+    int len = lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI);
+    if (len <= 0 || !dialect_of_path(path, &by_path))
+        return false;
+    h->ops = dialect_ops_by_subprotocol(lws_get_protocol(wsi)->name);
+    if (!h->ops)
+        h->ops = by_path ? by_path : h->token == OK ? dialect_ops_of(h->me.dialect) : NULL;
+    return true;
+}
+
+/* A page's origin has to be our own or a listed one; other clients send none. */
+static bool origin_good(struct lws *wsi, const struct daemon *d)
+{
+    char origin[256], host[256];
+    if (!lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN))
+        return true;
+    if (lws_hdr_copy(wsi, origin, sizeof origin, WSI_TOKEN_ORIGIN) < 0)
+        return false;
+    return origin_allowed(d->config.cors_origins, origin) ||
+           (lws_hdr_copy(wsi, host, sizeof host, WSI_TOKEN_HOST) > 0 && origin_is_host(origin, host));
+}
+
+/* Refuses the upgrade with the error's HTTP status and the JSON body; the connection ends. */
+static int refuse(struct lws *wsi, enum error e)
+{
+    unsigned char buffer[LWS_PRE + 2048], *start = buffer + LWS_PRE, *p = start, *end = buffer + sizeof buffer;
+    struct json_object *problem = view_problem(e, error_sentence(e));
+    size_t len;
+    const char *body = json_object_to_json_string_length(
+        problem, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+    log_event(LOG_INFO, "socket_refused", log_text("code", error_code(e)));
+    bool good =
+        !lws_add_http_common_headers(wsi, (unsigned)error_status(e), "application/problem+json", len, &p, end) &&
+        (error_status(e) != 401 ||
+         !lws_add_http_header_by_name(wsi, (const unsigned char *)"www-authenticate:",
+                                      (const unsigned char *)"Bearer", 6, &p, end)) &&
+        !lws_finalize_write_http_header(wsi, start, &p, end);
+    if (good) {
+        memcpy(start, body, len);
+        lws_write(wsi, start, len, LWS_WRITE_HTTP_FINAL);
+    }
+    json_object_put(problem);
+    return 1;
+}
+
+static void remember_since(struct lws *wsi, struct conn *c)
+{
+    char since[TOKEN_MOST]; /* every argument before it is copied here too */
+    const char *value = lws_get_urlarg_by_name(wsi, "since=", since, sizeof since);
+    if (value)
+        c->since = strdup(value);
+}
+
+static int on_handshake(struct lws *wsi, struct session *s)
+{
+    struct daemon *d = daemon_of(wsi);
+    struct handshake h = {.token = ERR_UNAUTHORIZED};
+    h.has_token = find_token(wsi, &h);
+    if (h.has_token)
+        h.token = token_verify(&d->keyring, d->config.issuer, h.text, &h.me);
+    if (h.token == OK)
+        h.token = revoked_check(d->revoked, &h.me);
+    if (!choose_dialect(wsi, &h))
+        return refuse(wsi, ERR_NOT_FOUND);
+    if (!origin_good(wsi, d))
+        return refuse(wsi, ERR_ORIGIN);
+    if (d->stopping)
+        return refuse(wsi, ERR_UNAVAILABLE);
+    if (h.token != OK && (!h.ops || h.ops->bad_token == BAD_TOKEN_HTTP))
+        return refuse(wsi, h.token == ERR_DISABLED ? h.token : ERR_UNAUTHORIZED);
+    s->conn = conn_new(d, wsi, h.ops);
+    if (h.token == OK)
+        s->conn->me = h.me;
+    else if (h.has_token || h.ops->bad_token == BAD_TOKEN_CLOSE)
+        s->conn->reason = h.token;
+    remember_since(wsi, s->conn);
+    return 0;
+}
+
+void server_admit(struct conn *c)
+{
+    struct daemon *d = c->daemon;
+    enum error e = hub_join(d->hub, c, d->config.sockets_per_user);
+    if (e != OK) {
+        conn_error(c, e, error_sentence(e));
+        return;
+    }
+    log_event(LOG_INFO, "socket_opened", log_int("user", c->me.user_id),
+              log_text("dialect", dialect_name(c->ops->dialect)), log_int("sockets", d->conn_count));
+    if (c->ops->opened)
+        c->ops->opened(c);
+    replay_start(c);
+}
+
+static void on_established(struct conn *c)
+{
+    if (c->reason != OK && c->ops->bad_token == BAD_TOKEN_FRAME)
+        conn_error(c, c->reason, error_sentence(c->reason));
+    else if (c->reason != OK)
+        conn_close(c, c->reason);
+    else if (c->me.user_id)
+        server_admit(c);
+}
+
+static void on_closed(struct session *s)
+{
+    struct conn *c = s->conn;
+    if (!c)
+        return;
+    log_event(LOG_INFO, "socket_closed", log_int("user", c->me.user_id),
+              log_text("dialect", dialect_name(c->ops->dialect)),
+              log_text("reason", c->state == CONN_CLOSING ? error_code(c->reason) : "peer"));
+    hub_leave(c->daemon->hub, c);
+    if (c->ops->closed)
+        c->ops->closed(c);
+    conn_set_state(c, CONN_GONE);
+    s->conn = NULL;
+    conn_unref(c);
+}
+
+/* ---- frames ---- */
+
+static int close_now(struct conn *c)
+{
+    const char *why = error_code(c->reason);
+    lws_close_reason(c->wsi, (enum lws_close_status)error_close(c->reason), (unsigned char *)why,
+                     strlen(why));
+    return -1;
+}
+
+static int on_writable(struct conn *c)
+{
+    struct frame *f;
+    for (int i = 0; i < WRITES_PER_TURN && (f = outbox_take(&c->outbox)); i++) {
+        int n = lws_write(c->wsi, frame_text(f), f->len, LWS_WRITE_TEXT);
+        frame_unref(f);
+        if (n < 0)
+            return -1;
+        if (lws_send_pipe_choked(c->wsi))
+            break;
+    }
+    if (!outbox_is_empty(&c->outbox))
+        lws_callback_on_writable(c->wsi);
+    else if (c->state == CONN_CLOSING)
+        return close_now(c);
+    else
+        replay_continue(c);
+    return 0;
+}
+
+/* JSON escapes make a character six bytes at most. */
+static size_t frame_max(const struct daemon *d)
+{
+    return (size_t)d->config.message_max * 6 + 8192;
+}
+
+static void on_frame(struct conn *c, bool binary)
+{
+    struct daemon *d = c->daemon;
+    if (!conn_allow_frame(c, ev_now(d->loop), d->config.socket_rate, d->config.socket_burst))
+        conn_error(c, ERR_RATE_LIMITED, error_sentence(ERR_RATE_LIMITED));
+    else if (binary)
+        conn_error(c, ERR_BAD_JSON, "only text frames are understood");
+    else
+        dialect_frame(c, c->in, c->in_len);
+    c->in_len = 0;
+    if (c->in_size > 4096) {
+        free(c->in);
+        c->in = NULL;
+        c->in_size = 0;
+    }
+}
+
+static int on_receive(struct conn *c, const char *bytes, size_t len)
+{
+    if (c->state >= CONN_CLOSING)
+        return 0;
+    if (conn_receive(c, bytes, len, frame_max(c->daemon)) != OK) {
+        conn_error(c, ERR_BODY_TOO_LARGE, "the frame is too large");
+        return 0;
+    }
+    if (lws_is_final_fragment(c->wsi) && !lws_remaining_packet_payload(c->wsi))
+        on_frame(c, lws_frame_is_binary(c->wsi));
+    return 0;
+}
+
+static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+    struct session *s = user;
+    switch (reason) {
+    case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return on_handshake(wsi, s);
+    case LWS_CALLBACK_ESTABLISHED: on_established(s->conn); break;
+    case LWS_CALLBACK_SERVER_WRITEABLE: return s->conn ? on_writable(s->conn) : 0;
+    case LWS_CALLBACK_RECEIVE: return s->conn ? on_receive(s->conn, in, len) : 0;
+    case LWS_CALLBACK_CLOSED:
+    case LWS_CALLBACK_WSI_DESTROY:
+        if (s)
+            on_closed(s);
+        break;
+    case LWS_CALLBACK_HTTP: return refuse(wsi, ERR_NOT_FOUND) ? -1 : 0;
+    default: return lws_callback_http_dummy(wsi, reason, user, in, len);
+    }
+    return 0;
+}
+
+/* ---- the context ---- */
+
+#define PROTOCOL(name) {name, callback, sizeof(struct session), 4096, 0, NULL, 0}
+static const struct lws_protocols protocols[] = {
+    PROTOCOL("parley"),     PROTOCOL("chat.dm"),     PROTOCOL("chat.conv"), PROTOCOL("chat.p2p"),
+    PROTOCOL("chat.rooms"), PROTOCOL("chat.groups"), {0},
+};
+
+static const lws_retry_bo_t idle_policy = {
+    .secs_since_valid_ping = PING_AFTER_S,
+    .secs_since_valid_hangup = DROP_AFTER_S,
+};
+
+static void log_lws(int level, const char *line)
+{
+    char text[256];
+    snprintf(text, sizeof text, "%s", line);
+    text[strcspn(text, "\n")] = 0;
+    log_event(level == LLL_ERR ? LOG_ERROR : LOG_WARN, "libwebsockets", log_text("message", text));
+}
+
+static void fill_address(struct lws_context_creation_info *info, const char *listen)
+{
+    const char *colon = strrchr(listen, ':');
+    static char host[256];
+    if (!colon || strchr(listen, '/')) {
+        unlink(listen);
+        info->options |= LWS_SERVER_OPTION_UNIX_SOCK;
+        info->iface = listen;
+        return;
+    }
+    snprintf(host, sizeof host, "%.*s", (int)(colon - listen), listen);
+    info->port = atoi(colon + 1);
+    info->iface = *host ? host : NULL;
+}
+
+void server_listen(struct daemon *d)
+{
+    void *loops[] = {d->loop};
+    struct lws_context_creation_info info = {0};
+    if (d->lws)
+        return;
+    lws_set_log_level(LLL_ERR | LLL_WARN, log_lws);
+    info.options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_VALIDATE_UTF8 |
+                   LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND;
+    info.foreign_loops = loops;
+    info.protocols = protocols;
+    info.retry_and_idle_policy = &idle_policy;
+    info.max_http_header_data = 16384;
+    info.user = d;
+    fill_address(&info, d->config.ws_listen);
+    d->lws = lws_create_context(&info);
+    if (!d->lws) {
+        log_event(LOG_ERROR, "cannot_listen", log_text("address", d->config.ws_listen));
+        ev_break(d->loop, EVBREAK_ALL);
+        return;
+    }
+    if (strchr(d->config.ws_listen, '/'))
+        chmod(d->config.ws_listen, 0666);
+    log_event(LOG_NOTICE, "listening", log_text("address", d->config.ws_listen));
+}
+
+void server_stop(struct daemon *d)
+{
+    d->stopping = true;
+    for (struct conn *c = d->conns, *next; c; c = next) {
+        next = c->next;
+        conn_close(c, ERR_GOING_AWAY);
+    }
+}
+
+void server_free(struct daemon *d)
+{
+    if (d->lws)
+        lws_context_destroy(d->lws);
+    d->lws = NULL;
+}
+
+void server_sweep(struct daemon *d)
+{
+    int64_t now = (int64_t)ev_now(d->loop);
+    for (struct conn *c = d->conns, *next; c; c = next) {
+        next = c->next;
+        if (c->me.user_id && c->me.expires <= now)
+            conn_close(c, ERR_UNAUTHORIZED);
+        else if (c->state == CONN_GREETING && ev_now(d->loop) - c->opened_at > AUTH_WITHIN_S)
+            conn_error(c, ERR_UNAUTHORIZED, "authentication took too long");
+    }
+}

@@ -1,0 +1,24 @@
+/* The WebSocket side (RFC 6455) on libwebsockets: listening, handshakes, frames in and out. */
+#ifndef PARLEY_SERVER_H
+#define PARLEY_SERVER_H
+
+struct daemon;
+struct conn;
+
+/* Starts listening on WS_LISTEN; no-op when it does already. A socket that cannot be bound ends the
+ * loop, and main exits. */
+void server_listen(struct daemon *d);
+
+/* An authenticated socket joins the hub, catches up and goes live. */
+void server_admit(struct conn *c);
+
+/* Once a second: closes sockets whose token has expired, or that never authenticated. */
+void server_sweep(struct daemon *d);
+
+/* Closes every socket with 1001 and stops taking new ones. */
+void server_stop(struct daemon *d);
+
+/* Frees the context; after the loop has ended. */
+void server_free(struct daemon *d);
+
+#endif
