@@ -55,12 +55,12 @@ status:  ## tell what runs
 
 test:  ## build and run all tests (SAN=1: under ASan and UBSan)
 	@ctl/install.sh build run test
-	@$(MAKE) --no-print-directory all units
+	@$(MAKE) --no-print-directory -j$$(nproc) all units
 	@tests/run.sh
 
 bench:  ## measure, each figure beside a bare counterpart's
 	@ctl/install.sh build run test
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@tests/bench/run.sh
 
 format:  ## lay out the C sources as .clang-format says

@@ -368,11 +368,11 @@ announce() {
 
 run() {
     bring_up
+    trap 'exit 0' INT TERM HUP
     announce Ctrl-C
     printf '\nA tour to paste into another terminal:\n\n'
     tour
     # Ends by a signal, by `make stop`, or when the supervisor itself dies.
-    trap 'exit 0' INT TERM HUP
     wait "$svscan" || die "the supervisor died"
 }
 

@@ -118,6 +118,7 @@ CREATE TABLE events (
     message_id      bigint,
     session_id      bigint,
     seq             bigint,                            -- receipts: the watermark
+    conversation_created_at timestamptz,               -- conversation_deleted: for its UUID, the row is gone
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     xid             xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
@@ -290,6 +291,9 @@ BEGIN
     ELSIF room IS NULL THEN
         PERFORM direct_open(in_sender, to_peer);
         outcome := 'opened';
+    ELSIF to_peer IS NOT NULL AND EXISTS
+          (SELECT FROM participants p WHERE p.conversation_id = room AND p.user_id = in_sender) THEN
+        outcome := 'opened';                    -- by somebody else, since message_send() looked
     ELSE
         outcome := 'forbidden';
     END IF;

@@ -37,48 +37,93 @@ void input_release(struct input *in)
     in->root = NULL;
 }
 
-/* A \uD800-\uDFFF escape that is not half of a pair stands for no character; json-c would put
- * U+FFFD in its place, and we never alter what people wrote. */
-static bool surrogates_paired(const char *s, size_t len)
+/* The code unit of a \uXXXX at s[*i], 1 for other escapes; *i moves on to its last character. */
+static unsigned long escape(const char *s, size_t len, size_t *i)
 {
     char digits[5] = {0};
-    bool high = false;
-    for (size_t i = 0; i + 1 < len; i++) {
-        if (s[i] != '\\') {
-            if (high)
+    if (++*i + 4 >= len || s[*i] != 'u')
+        return 1;
+    memcpy(digits, s + *i + 1, 4);
+    *i += 4;
+    return strtoul(digits, NULL, 16);
+}
+
+static bool digits(const char *s, size_t len, size_t *i)
+{
+    size_t start = *i;
+    while (*i < len && s[*i] >= '0' && s[*i] <= '9')
+        ++*i;
+    return *i > start;
+}
+
+/* A number without leading zeros and bare points; *i moves on to its last character. */
+static bool number(const char *s, size_t len, size_t *i)
+{
+    size_t at = *i + (s[*i] == '-');
+    bool zero = at < len && s[at] == '0';
+    size_t first = at;
+    if (!digits(s, len, &at) || (zero && at > first + 1))
+        return false;
+    if (at < len && s[at] == '.' && (at++, !digits(s, len, &at)))
+        return false;
+    if (at < len && (s[at] == 'e' || s[at] == 'E')) {
+        at++;
+        at += at < len && (s[at] == '+' || s[at] == '-');
+        if (!digits(s, len, &at))
+            return false;
+    }
+    *i = at - 1;
+    return true;
+}
+
+/* What json-c's strict mode lets pass though RFC 8259 does not: single quotes, NaN, 01 and 1., control
+ * characters in strings. It also ends a member's name at \u0000, and puts U+FFFD in the place of a
+ * \uD800-\uDFFF that is not half of a pair, where we never alter what people wrote. */
+static bool strict(const char *s, size_t len)
+{
+    bool string = false, high = false, nul = false;
+    for (size_t i = 0; i < len; i++) {
+        if (!string) {
+            if (!s[i] || !strchr("\" \t\r\n{}[]:,-0123456789trufalsen", s[i]) || (s[i] == ':' && nul))
                 return false;
+            if (strchr("-0123456789", s[i]) && !number(s, len, &i))
+                return false;
+            string = s[i] == '"';
+            nul = nul && !string;
             continue;
         }
-        unsigned long u = 0;
-        if (s[++i] == 'u' && i + 4 < len) {
-            memcpy(digits, s + i + 1, 4);
-            u = strtoul(digits, NULL, 16);
-            i += 4;
-        }
+        if ((unsigned char)s[i] < 0x20)
+            return false;
+        string = s[i] != '"';
+        unsigned long u = s[i] == '\\' ? escape(s, len, &i) : 1;
         bool low = u >= 0xdc00 && u <= 0xdfff;
         if (high != low)
             return false;
         high = u >= 0xd800 && u <= 0xdbff;
+        nul |= !u;
     }
-    return !high;
+    return true;
 }
 
 enum error input_parse(struct input *in, const char *bytes, size_t len)
 {
     in->root = NULL;
     in->detail[0] = 0;
+    if (!utf8_valid(bytes, len) || !strict(bytes, len))
+        return ERR_BAD_JSON;
     struct json_tokener *tok = json_tokener_new_ex(DEPTH);
     if (!tok)
         return ERR_INTERNAL;
-    json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
     struct json_object *root = json_tokener_parse_ex(tok, bytes, (int)len);
-    bool whole = json_tokener_get_error(tok) == json_tokener_success;
-    /* A bare number only ends where something follows; it is no object anyway. */
     size_t end = json_tokener_get_parse_end(tok);
+    if (json_tokener_get_error(tok) == json_tokener_continue)
+        root = json_tokener_parse_ex(tok, " ", 1); /* a bare number or word ends where something follows */
+    bool whole = json_tokener_get_error(tok) == json_tokener_success;
     json_tokener_free(tok);
     while (whole && end < len && strchr(" \t\r\n", bytes[end]) && bytes[end])
         end++;
-    if (!whole || end != len || !surrogates_paired(bytes, len)) {
+    if (!whole || end != len) {
         json_object_put(root);
         return ERR_BAD_JSON;
     }
@@ -179,7 +224,8 @@ static enum error as_ref(struct input *in, const char *name, struct json_object 
         }
     } else if (json_object_is_type(value, json_type_string)) {
         const char *s = json_object_get_string(value);
-        if (integers ? id_parse_integer(s, out) : id_parse_uuid(s, out))
+        bool whole = strlen(s) == (size_t)json_object_get_string_len(value); /* no NUL inside */
+        if (whole && (integers ? id_parse_integer(s, out) : id_parse_uuid(s, out)))
             return OK;
     }
     return input_fail(in, ERR_INVALID_FIELD, "%s has to be %s", name, form);

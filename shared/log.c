@@ -1,8 +1,9 @@
 /* Renders a line into one bounded buffer and writes it with one write(2), so that lines of several
- * processes sharing stderr never mix. A line longer than the buffer is cut. */
+ * processes sharing stderr never mix. A value that does not fit is cut. */
 #include "shared/log.h"
 
 #include "shared/timefmt.h"
+#include "shared/validate.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,36 +40,51 @@ bool log_level_parse(const char *name, enum log_level *out)
     return false;
 }
 
-/* Leaves room for the closing quote, brace and newline. */
-static void put(struct line *l, const char *s, size_t n)
+/* All of it or nothing: room stays for the closing quote, brace and newline. */
+static bool put(struct line *l, const char *s, size_t n)
 {
-    size_t room = sizeof l->text - 8 - l->len;
-    n = n < room ? n : room;
+    if (l->len + n + 8 > sizeof l->text)
+        return false;
     memcpy(l->text + l->len, s, n);
     l->len += n;
+    return true;
 }
 
-static void put_string(struct line *l, const char *s)
+static bool put_string(struct line *l, const char *s)
 {
-    put(l, s, strlen(s));
+    return put(l, s, strlen(s));
 }
 
-/* In quotes, with \u escapes for control characters: valid in JSON and readable in key=value. */
-static void put_quoted(struct line *l, const char *s)
+/* The bytes of the character at s, 0 when it is not well-formed UTF-8. */
+static size_t character(const char *s)
+{
+    for (size_t n = 1; n <= 4 && s[n - 1]; n++)
+        if (utf8_valid(s, n))
+            return n;
+    return 0;
+}
+
+/* In quotes, with \u escapes for control characters and stray bytes: valid in JSON and readable in
+ * key=value. What does not fit is cut between two characters. */
+static bool put_quoted(struct line *l, const char *s)
 {
     char escape[8];
-    put(l, "\"", 1);
-    for (; *s; s++) {
+    if (!put(l, "\"", 1))
+        return false;
+    for (size_t n, room = 1; *s && room; s += n) {
+        n = character(s);
         if (*s == '"' || *s == '\\') {
-            put(l, (char[]){'\\', *s}, 2);
-        } else if ((unsigned char)*s < 0x20 || *s == 0x7f) {
+            room = put(l, (char[]){'\\', *s}, 2);
+        } else if (!n || (unsigned char)*s < 0x20 || *s == 0x7f) {
             snprintf(escape, sizeof escape, "\\u%04x", (unsigned char)*s);
-            put(l, escape, 6);
+            room = put(l, escape, 6);
+            n = 1;
         } else {
-            put(l, s, 1);
+            room = put(l, s, n);
         }
     }
-    memcpy(l->text + l->len++, "\"", 1);
+    l->text[l->len++] = '"';
+    return true;
 }
 
 static bool plain(const char *s)
@@ -81,26 +97,29 @@ static bool plain(const char *s)
     return true;
 }
 
-static void put_pair(struct line *l, const char *key, const char *text, int64_t number)
+static bool put_key(struct line *l, const char *key)
+{
+    if (sink.json)
+        return put_string(l, l->len ? "," : "{") && put_quoted(l, key) && put(l, ":", 1);
+    return put_string(l, l->len ? " " : "") && put_string(l, key) && put(l, "=", 1);
+}
+
+static bool put_value(struct line *l, const char *text, int64_t number)
 {
     char digits[24];
-    if (sink.json) {
-        put_string(l, l->len ? "," : "{");
-        put_quoted(l, key);
-        put(l, ":", 1);
-    } else {
-        put_string(l, l->len ? " " : "");
-        put_string(l, key);
-        put(l, "=", 1);
-    }
     if (!text) {
         snprintf(digits, sizeof digits, "%lld", (long long)number);
-        put_string(l, digits);
-    } else if (!sink.json && plain(text)) {
-        put_string(l, text);
-    } else {
-        put_quoted(l, text);
+        return put_string(l, digits);
     }
+    return (!sink.json && plain(text) && put_string(l, text)) || put_quoted(l, text);
+}
+
+/* A pair that does not fit is left out. */
+static void put_pair(struct line *l, const char *key, const char *text, int64_t number)
+{
+    size_t start = l->len;
+    if (!put_key(l, key) || !put_value(l, text, number))
+        l->len = start;
 }
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields)

@@ -59,11 +59,32 @@ struct conversation {
     int64_t unread;       /* for the user who asked */
 };
 
+struct contact {
+    int64_t id;
+    struct user other; /* without email */
+    int64_t conversation_id, conversation_created_at; /* their direct conversation */
+    int64_t created_at, updated_at;
+};
+
+struct invitation {
+    int64_t id;
+    struct user from, to; /* without email */
+    int64_t created_at, updated_at;
+};
+
+/* How far a message got with one recipient. */
+struct delivery {
+    int64_t user_id, user_created_at;
+    const char *status;            /* sent | delivered | read */
+    int64_t delivered_at, read_at; /* TIME_NONE: not yet */
+};
+
 /* Something other than a new message that became visible; see the events table. */
 struct event {
     int64_t id;
     const char *kind;
     int64_t conversation_id, user_id, actor_id, session_id, seq;
+    int64_t conversation_created, user_created, actor_created; /* for their UUIDs; TIME_NONE: gone */
 };
 
 #endif

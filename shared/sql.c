@@ -104,24 +104,28 @@ static const struct sql_statement statements[SQL_COUNT] = {
      * which is commit order within a conversation.
      * old xmax, old xip (bigint[] text), new snapshot (NULL: now), after id, limit
      * -> new snapshot, id, kind ('message' for a new one), event's conversation, user, actor,
-     *    session, seq, then the message; one row without id when there is nothing */
+     *    session, seq, created_at of conversation, user and actor, then the message; one row without
+     *    id when there is nothing */
     [SQL_FEED] = {"feed",
         "WITH target AS MATERIALIZED (SELECT coalesce($3::pg_snapshot, pg_current_snapshot()) AS s),"
         " changes AS MATERIALIZED ("
         "  (SELECT m.id, 'message' AS kind, m.id AS message_id, NULL::bigint AS conversation_id,"
         "          NULL::bigint AS user_id, NULL::bigint AS actor_id, NULL::bigint AS session_id,"
-        "          NULL::bigint AS seq"
+        "          NULL::bigint AS seq, NULL::timestamptz AS conversation_created_at"
         "     FROM messages m WHERE (m.xid >= $1::xid8 OR m.xid = ANY ($2::xid8[])) AND m.id > $4::bigint"
         "      AND pg_visible_in_snapshot(m.xid, (SELECT s FROM target)) ORDER BY m.id LIMIT $5::bigint)"
         "  UNION ALL"
         "  (SELECT e.id, e.kind, e.message_id, e.conversation_id, e.user_id, e.actor_id, e.session_id,"
-        "          e.seq"
+        "          e.seq, e.conversation_created_at"
         "     FROM events e WHERE (e.xid >= $1::xid8 OR e.xid = ANY ($2::xid8[])) AND e.id > $4::bigint"
         "      AND pg_visible_in_snapshot(e.xid, (SELECT s FROM target)) ORDER BY e.id LIMIT $5::bigint)"
         "  ORDER BY id LIMIT $5::bigint)"
-        " SELECT t.s::text, c.id, c.kind, c.conversation_id, c.user_id, c.actor_id, c.session_id, c.seq, "
+        " SELECT t.s::text, c.id, c.kind, c.conversation_id, c.user_id, c.actor_id, c.session_id, c.seq,"
+        " coalesce(g.created_at, c.conversation_created_at), u.created_at, a.created_at, "
         MESSAGE_COLUMNS("v")
-        " FROM target t LEFT JOIN (changes c LEFT JOIN message_view v ON v.id = c.message_id) ON true"
+        " FROM target t LEFT JOIN (changes c LEFT JOIN message_view v ON v.id = c.message_id"
+        "   LEFT JOIN conversations g ON g.id = c.conversation_id"
+        "   LEFT JOIN users u ON u.id = c.user_id LEFT JOIN users a ON a.id = c.actor_id) ON true"
         " ORDER BY c.id"},
 
     /* What a socket missed since a message it was shown: in the message's conversation all after it,
@@ -147,6 +151,28 @@ static const struct sql_statement statements[SQL_COUNT] = {
         " SELECT EXISTS (SELECT FROM since), " MESSAGE_COLUMNS("v")
         " FROM (SELECT) one LEFT JOIN (missed JOIN message_view v ON v.id = missed.id) ON true"
         " ORDER BY v.id"},
+
+    /* user, conversation -> does it exist, is the user in it */
+    [SQL_MEMBERSHIP] = {"membership",
+        "SELECT EXISTS (SELECT FROM conversations WHERE id = $2::bigint),"
+        "       EXISTS (SELECT FROM participants WHERE user_id = $1::bigint AND conversation_id = $2::bigint)"},
+
+    /* Where a typing notice goes: to at most 300 people, as it travels in one NOTIFY.
+     * user, conversation (or NULL), its ms, peer (or NULL), their ms; where both are given an
+     * integer names either
+     * -> conversation, created_at, is a group, others as id,id,…; no row when the user is not in it */
+    [SQL_TYPING] = {"typing",
+        "SELECT c.id, c.created_at, c.kind = 'group', (SELECT coalesce(string_agg(o.user_id::text, ','), '')"
+        "         FROM (SELECT user_id FROM participants WHERE conversation_id = c.id"
+        "               AND user_id <> $1::bigint ORDER BY user_id LIMIT 300) o)"
+        "  FROM conversations c JOIN participants p ON p.conversation_id = c.id AND p.user_id = $1::bigint"
+        "  LEFT JOIN users u ON u.id = $4::bigint"
+        " WHERE c.id = coalesce((SELECT d.id FROM conversations d WHERE d.kind = 'direct'"
+        "         AND d.user_low = least($1::bigint, $4::bigint)"
+        "         AND d.user_high = greatest($1::bigint, $4::bigint)"
+        "         AND $4::bigint IS NOT NULL), $2::bigint)"
+        "   AND ($3::bigint IS NULL OR epoch_ms(c.created_at) = $3::bigint)"
+        "   AND ($5::bigint IS NULL OR epoch_ms(u.created_at) = $5::bigint)"},
 
     /* conversations (bigint[] text) -> conversation, member; in order */
     [SQL_MEMBERS] = {"members",

@@ -23,6 +23,8 @@ enum sql {
     SQL_FEED,
     SQL_REPLAY,
     SQL_MEMBERS,
+    SQL_MEMBERSHIP,
+    SQL_TYPING,
     SQL_COUNT
 };
 

@@ -57,6 +57,7 @@ MUSTCHECK enum error session_revoke(struct db *db, int64_t session_id);
 struct new_message {
     int64_t session_id, sender_id;
     const struct ref *conversation, *recipient;
+    bool or_conversation; /* sockets: recipient may name a conversation as well (p2p) */
     const char *type; /* NULL: text */
     struct text content;
     struct text media_url;  /* s NULL: none */

@@ -38,4 +38,49 @@ struct json_object *view_dm_message(const struct message *m); /* REST, and the b
 /* One line of the conversation list: the other person and the last message. */
 struct json_object *view_dm_conversation(const struct user *peer, const struct message *last);
 
+/* ---- conv (view_conv.c): UUIDs, envelopes on REST, {type, data} on sockets ---- */
+
+struct json_object *view_conv_message(const struct message *m); /* body and content, conversation_id, … */
+struct json_object *view_conv_conversation(const struct conversation *c);
+struct json_object *view_conv_delivery(const struct delivery *d);
+struct json_object *view_conv_contact(const struct contact *c);
+struct json_object *view_conv_invitation(const struct invitation *i);
+struct json_object *view_conv_user(const struct user *u); /* another user: no email */
+struct json_object *view_conv_frame(const char *type, struct json_object *take_data);
+
+/* ---- p2p (view_p2p.c): integers ---- */
+
+/* status: SENT, PENDING or DELIVERED. The REST answer has `message` ("Message sent successfully") too. */
+struct json_object *view_p2p_message(const struct message *m, const char *status);
+struct json_object *view_p2p_sent(const struct message *m, const char *status);
+struct json_object *view_p2p_user(const struct user *u, bool own); /* email only when own */
+struct json_object *view_p2p_user_with_chat(const struct user *u, bool own, const struct message *last);
+struct json_object *view_p2p_registered(const struct user *u, const struct credentials *c);
+struct json_object *view_p2p_login(const struct user *u, const struct credentials *c);
+struct json_object *view_p2p_group(const struct conversation *c);
+struct json_object *view_p2p_member(const struct participant *p);
+struct json_object *view_p2p_welcome(const char *username); /* the socket's first frame */
+
+/* ---- rooms (view_rooms.c): integers ---- */
+
+struct json_object *view_rooms_user(const struct user *u);
+struct json_object *view_rooms_login(const struct credentials *c);
+struct json_object *view_rooms_invitation(const struct invitation *i);
+struct json_object *view_rooms_contact(const struct contact *c);
+struct json_object *view_rooms_room(const struct conversation *c); /* direct: is_system, name and owner null */
+struct json_object *view_rooms_message(const struct message *m);
+
+/* ---- groups (view_groups.c): UUIDs, envelopes ---- */
+
+struct json_object *view_groups_registered(const struct user *u, const struct credentials *c);
+struct json_object *view_groups_login(const struct user *u, const struct credentials *c);
+struct json_object *view_groups_conversation(const struct conversation *c); /* direct */
+struct json_object *view_groups_group(const struct conversation *c);
+struct json_object *view_groups_message(const struct message *m); /* REST: conversation_id or group_id */
+struct json_object *view_groups_frame(const struct message *m);   /* {type:"message", data:{both ids}} */
+
+/* A list in an envelope: {"name": [...]}, made by calling item on each. NULL name: a bare array. */
+struct json_object *view_list(const char *name, int count, struct json_object *(*item)(const void *list, int i),
+                              const void *list);
+
 #endif

@@ -227,12 +227,13 @@ def test_form_encoded_registration_and_login_work(api):
     assert resp.status_code == 200
 
 
-def test_disabled_account_cannot_log_in_or_act(alice, stack):
-    stack.query("UPDATE users SET is_active = false WHERE username = %s", alice.name)
-    assert_problem(alice.me(), alice.me().status_code)
-    assert alice.me().status_code in (401, 403)
-    assert alice.login(username=alice.name, password=alice.password).status_code in (401, 403)
-    assert alice.refresh().status_code in (401, 403)
+def test_disabled_account_cannot_log_in_or_act(alice, bob, stack):
+    stack.disable(alice.name)
+    for resp in (alice.me(), alice.send(bob, "x"), alice.refresh(),
+                 alice.login(username=alice.name, password=alice.password)):
+        assert resp.status_code in (401, 403), resp.text
+        assert_problem(resp, resp.status_code)
+    assert alice.history(bob).status_code in (401, 403)
 
 
 # ---------------------------------------------------------------------- the profile

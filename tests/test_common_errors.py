@@ -10,6 +10,7 @@ import requests
 
 from parley.api import Dm, fresh_name
 from parley.check import PROBLEM_MEMBERS, assert_problem
+from parley.wait import eventually
 
 NOBODY = "0193e000-0000-7000-8000-000000000001"
 
@@ -205,9 +206,8 @@ def test_oversized_header_is_answered_in_json(stack):
 def test_request_id_leads_to_the_line_in_the_logs(alice, stack):
     resp = alice.send(NOBODY, "to nobody")
     request_id = resp.headers["X-Request-Id"]
-    stack.wait_for_log(request_id)
-    holders = [name for name, text in stack.logs().items() if request_id in text]
-    assert len(holders) >= 2, f"nginx and the worker name it, but only {holders} do"
+    eventually(lambda: {name for name, text in stack.logs().items() if request_id in text}
+               >= {"log/access.log", "log/fcgi-app.log"}, 5, "both nginx and the worker name it")
 
 
 def test_every_request_has_its_own_id(alice):

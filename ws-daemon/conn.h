@@ -14,6 +14,7 @@ struct daemon;
 struct dialect_ops;
 struct lws;
 struct replay;
+struct typist;
 
 enum conn_state {
     CONN_GREETING, /* upgraded, not yet authenticated: waits for the first frame (rooms) */
@@ -42,6 +43,7 @@ struct conn {
     char *since;              /* ?since= as it came, until used */
     struct replay *replay;    /* while in CONN_REPLAY, or a page is under way */
     bool holding;             /* the replay has begun: live frames are held */
+    struct typist *typists;   /* what its user is typing in */
     void *dialect_state;      /* the dialect's own, freed with free(3) */
     struct conn *prev, *next;           /* all sockets */
     struct conn *user_prev, *user_next; /* the user's sockets */

@@ -8,6 +8,14 @@
 #include "ws-daemon/conn.h"
 #include "ws-daemon/feed.h"
 
+/* Somebody types, or stopped, in a conversation of the receiver. */
+struct typing {
+    bool on;
+    int64_t user_id, user_created;
+    int64_t conversation_id, conversation_created;
+    bool is_group;
+};
+
 /* What a bad or missing token meets. */
 enum bad_token {
     BAD_TOKEN_HTTP,  /* refused before the upgrade: 401 with the JSON error */
@@ -30,26 +38,32 @@ struct dialect_ops {
     const char *subprotocol; /* chat.dm, … */
     bool integers;           /* ids on the wire */
     bool groups;             /* has a place for group messages */
+    bool own_differs;        /* a message looks different to its sender */
     enum bad_token bad_token;
     const char *type_member; /* of inbound frames; NULL: they have none */
     const struct operation_entry *operations; /* the last has run NULL */
 
     /* Renderings; each returns a json_object the caller owns. */
     struct json_object *(*error)(enum error e, const char *sentence);
-    struct json_object *(*message)(const struct message *m);
+    /* own: for the sender's sockets; only told apart when own_differs. */
+    struct json_object *(*message)(const struct message *m, bool own);
     /* Another change, NULL for one this dialect does not show; may be NULL itself. */
     struct json_object *(*event)(const struct change *c);
 
+    /* Somebody types or came online; NULL: the dialect has no such frame. */
+    struct json_object *(*typing)(const struct typing *t);
+    struct json_object *(*presence)(int64_t user_id, int64_t user_created, bool online);
+
     /* Hooks; each may be NULL. */
+    bool (*text)(struct conn *c, const char *text, size_t len); /* true: this was no JSON, and is dealt with */
     bool (*wants)(const struct conn *c, const struct message *m); /* NULL: every message */
-    void (*opened)(struct conn *c);  /* authenticated, before the replay */
-    void (*live)(struct conn *c);    /* after the replay */
-    void (*closed)(struct conn *c);
-    void (*shown)(struct conn *c, const struct message *m); /* a live message was pushed */
+    void (*opened)(struct conn *c); /* authenticated, before the replay */
+    bool pending; /* without since, messages not yet delivered are replayed */
+    void (*shown)(struct conn *c, const struct message *m); /* a message was sent to it */
     void (*changed)(struct conn *c, const struct change *change); /* an event about its user */
 };
 
-extern const struct dialect_ops dialect_dm;
+extern const struct dialect_ops dialect_dm, dialect_conv, dialect_p2p, dialect_rooms, dialect_groups;
 
 /* The dialect's form; the default of a path such as /ws/chat, NULL when the token decides. */
 const struct dialect_ops *dialect_ops_of(enum dialect d);

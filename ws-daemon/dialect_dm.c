@@ -14,6 +14,12 @@ static struct json_object *error_frame(enum error e, const char *sentence)
     return o;
 }
 
+static struct json_object *message_frame(const struct message *m, bool own)
+{
+    (void)own;
+    return view_dm_message(m);
+}
+
 static enum error on_message(struct conn *c, struct input *in)
 {
     struct new_message m = {0};
@@ -38,5 +44,5 @@ const struct dialect_ops dialect_dm = {
     .bad_token = BAD_TOKEN_CLOSE,
     .operations = operations,
     .error = error_frame,
-    .message = view_dm_message,
+    .message = message_frame,
 };

@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const struct dialect_ops *const dialects[] = {
-    &dialect_dm,
+    &dialect_dm, &dialect_rooms, &dialect_groups,
 };
 enum { COUNT = sizeof dialects / sizeof *dialects };
 
@@ -67,6 +67,8 @@ static const struct operation_entry *find(const struct conn *c, struct input *in
 void dialect_frame(struct conn *c, const char *text, size_t len)
 {
     struct input in;
+    if (c->ops->text && c->state != CONN_GREETING && c->ops->text(c, text, len))
+        return;
     enum error e = input_parse(&in, text, len);
     const struct operation_entry *o = e == OK ? find(c, &in, &e) : NULL;
     if (o && c->state == CONN_GREETING && !o->greeting)

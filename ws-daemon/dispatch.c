@@ -12,6 +12,7 @@
 #include "ws-daemon/replay.h"
 #include "ws-daemon/revoked.h"
 #include "ws-daemon/server.h"
+#include "ws-daemon/typing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,58 +21,133 @@
 /* A change's frames, rendered when the first socket of a dialect needs one. */
 struct rendering {
     const struct change *change;
-    struct frame *frames[DIALECTS];
+    bool is_message;
+    struct frame *frames[DIALECTS][2]; /* [1]: as its sender sees it */
 };
 
-static struct frame *render(struct rendering *r, const struct dialect_ops *ops)
+static struct frame *render(struct rendering *r, const struct dialect_ops *ops, bool own)
 {
-    struct frame **f = &r->frames[ops->dialect];
-    if (!*f && !strcmp(r->change->event.kind, "message"))
-        *f = frame_json(ops->message(&r->change->message));
-    else if (!*f && ops->event) {
+    own = own && ops->own_differs;
+    struct frame **f = &r->frames[ops->dialect][own];
+    if (!*f && r->is_message) {
+        *f = frame_json(ops->message(&r->change->message, own));
+    } else if (!*f && ops->event) {
         struct json_object *o = ops->event(r->change);
         *f = o ? frame_json(o) : NULL;
     }
     return *f;
 }
 
+static void rendering_init(struct rendering *r, const struct change *change)
+{
+    *r = (struct rendering){.change = change, .is_message = !strcmp(change->event.kind, "message")};
+}
+
 static void rendering_release(struct rendering *r)
 {
-    for (int i = 0; i < DIALECTS; i++)
-        frame_unref(r->frames[i]);
+    for (int i = 0; i < DIALECTS; i++) {
+        frame_unref(r->frames[i][0]);
+        frame_unref(r->frames[i][1]);
+    }
 }
 
 static void to_user(struct daemon *d, struct rendering *r, int64_t user_id)
 {
     const struct message *m = &r->change->message;
-    bool is_message = !strcmp(r->change->event.kind, "message");
     for (struct conn *c = hub_user(d->hub, user_id), *next; c; c = next) {
         next = c->user_next;
-        if ((m->is_group && !c->ops->groups) || (is_message && c->ops->wants && !c->ops->wants(c, m)))
+        if (m->id && m->is_group && !c->ops->groups)
             continue;
-        struct frame *f = render(r, c->ops);
+        if (r->is_message && c->ops->wants && !c->ops->wants(c, m))
+            continue;
+        struct frame *f = render(r, c->ops, m->id && m->sender.id == user_id);
         if (f)
             conn_push(c, f);
-        if (is_message && c->ops->shown)
+        if (r->is_message && c->ops->shown && c->state == CONN_LIVE)
             c->ops->shown(c, m);
     }
 }
 
-/* To everybody in the conversation of the change's message. */
-static void to_participants(struct daemon *d, const struct change *change)
+static void to_members(struct daemon *d, struct rendering *r, int64_t conversation_id)
 {
-    struct rendering r = {.change = change};
-    const struct message *m = &change->message;
     int count;
-    if (!m->is_group) {
+    const int64_t *members = hub_members(d->hub, conversation_id, &count);
+    for (int i = 0; i < count; i++)
+        to_user(d, r, members[i]);
+}
+
+/* To everybody in the conversation of the change's message. */
+static void on_message(struct daemon *d, const struct change *change)
+{
+    struct rendering r;
+    const struct message *m = &change->message;
+    rendering_init(&r, change);
+    if (!m->id || (r.is_message && !m->content.s && !m->media_url))
+        return; /* deleted by now, or its conversation is gone */
+    if (m->is_group) {
+        to_members(d, &r, m->conversation_id);
+    } else {
         to_user(d, &r, m->sender.id);
         to_user(d, &r, m->recipient.id);
-    } else {
-        const int64_t *members = hub_members(d->hub, m->conversation_id, &count);
-        for (int i = 0; i < count; i++)
-            to_user(d, &r, members[i]);
     }
     rendering_release(&r);
+}
+
+/* To the one person it is about. */
+static void on_personal(struct daemon *d, const struct change *change)
+{
+    struct rendering r;
+    rendering_init(&r, change);
+    to_user(d, &r, change->event.user_id);
+    rendering_release(&r);
+}
+
+/* A receipt goes to the sender of the message. */
+static void on_receipt(struct daemon *d, const struct change *change)
+{
+    struct rendering r;
+    rendering_init(&r, change);
+    if (change->message.id && change->message.sender.id != change->event.user_id)
+        to_user(d, &r, change->message.sender.id);
+    rendering_release(&r);
+}
+
+/* To everybody in the conversation the event is about. */
+static void on_conversation(struct daemon *d, const struct change *change)
+{
+    struct rendering r;
+    rendering_init(&r, change);
+    to_members(d, &r, change->event.conversation_id);
+    rendering_release(&r);
+}
+
+/* The sockets of whom it is about hear of it in their own way: subscriptions end. */
+static void tell_sockets(struct daemon *d, const struct change *change)
+{
+    for (struct conn *c = hub_user(d->hub, change->event.user_id); c; c = c->user_next)
+        if (c->ops->changed)
+            c->ops->changed(c, change);
+}
+
+static void on_member_added(struct daemon *d, const struct change *change)
+{
+    hub_member_added(d->hub, change->event.conversation_id, change->event.user_id);
+    on_conversation(d, change);
+}
+
+static void on_member_removed(struct daemon *d, const struct change *change)
+{
+    hub_member_removed(d->hub, change->event.conversation_id, change->event.user_id);
+    on_conversation(d, change);
+    on_personal(d, change);
+    tell_sockets(d, change);
+}
+
+static void on_conversation_deleted(struct daemon *d, const struct change *change)
+{
+    hub_forget(d->hub, change->event.conversation_id);
+    on_personal(d, change);
+    tell_sockets(d, change);
 }
 
 /* ---- events ---- */
@@ -107,7 +183,19 @@ static const struct {
     const char *kind;
     void (*run)(struct daemon *d, const struct change *c);
 } kinds[] = {
-    {"message", to_participants},
+    {"message", on_message},
+    {"message_edited", on_message},
+    {"message_deleted", on_message},
+    {"delivered", on_receipt},
+    {"read", on_receipt},
+    {"member_added", on_member_added},
+    {"member_removed", on_member_removed},
+    {"conversation_created", on_personal},
+    {"conversation_renamed", on_conversation},
+    {"conversation_deleted", on_conversation_deleted},
+    {"contact_added", on_personal},
+    {"contact_removed", on_personal},
+    {"invitation_received", on_personal},
     {"session_revoked", on_session_revoked},
     {"user_disabled", on_user_disabled},
     {"user_enabled", on_user_enabled},
@@ -175,9 +263,15 @@ static void on_members(void *arg, enum error e, PGresult **results, int count, c
     free(w);
 }
 
-static bool needs_members(const struct daemon *d, const struct change *c)
+/* The conversation whose members this change goes to and that are not known; 0: none. */
+static int64_t unknown_group(const struct daemon *d, const struct change *c)
 {
-    return c->message.id && c->message.is_group && !hub_knows(d->hub, c->message.conversation_id);
+    static const char *const to_all[] = {"member_added", "member_removed", "conversation_renamed"};
+    int64_t id = c->message.id && c->message.is_group ? c->message.conversation_id : 0;
+    for (size_t i = 0; !id && i < sizeof to_all / sizeof *to_all; i++)
+        if (!strcmp(c->event.kind, to_all[i]))
+            id = c->event.conversation_id;
+    return hub_knows(d->hub, id) ? 0 : id;
 }
 
 static void ask_members(struct daemon *d, struct waiting *w)
@@ -208,16 +302,14 @@ static void on_changes(void *arg, const struct change *changes, int count)
     int64_t *asked = NULL;
     int n = 0;
     for (int i = 0; i < count; i++) {
-        bool again = false;
-        if (!needs_members(d, &changes[i]))
-            continue;
-        for (int k = 0; k < n && !again; k++)
-            again = asked[k] == changes[i].message.conversation_id;
-        if (again)
+        int64_t id = unknown_group(d, &changes[i]);
+        for (int k = 0; k < n && id; k++)
+            id = asked[k] == id ? 0 : id;
+        if (!id)
             continue;
         if (!asked && !(asked = calloc((size_t)count, sizeof *asked)))
             abort();
-        asked[n++] = changes[i].message.conversation_id;
+        asked[n++] = id;
     }
     if (!n) {
         dispatch(d, changes, count);
@@ -234,8 +326,7 @@ static void on_changes(void *arg, const struct change *changes, int count)
 
 static void on_said(void *arg, const char *payload)
 {
-    (void)arg;
-    (void)payload;
+    typing_said(arg, payload);
 }
 
 static void on_ready(void *arg)

@@ -78,6 +78,9 @@ static int read_changes(struct feed *f, const PGresult *res, struct change *out)
         c->event.actor_id = row_int(&r);
         c->event.session_id = row_int(&r);
         c->event.seq = row_int(&r);
+        c->event.conversation_created = row_time(&r);
+        c->event.user_created = row_time(&r);
+        c->event.actor_created = row_time(&r);
         message_read(&r, &c->message);
         if (c->event.id) {
             f->last = c->event.id;

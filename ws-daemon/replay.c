@@ -35,8 +35,6 @@ static void finish(struct conn *c)
 {
     replay_free(c);
     conn_go_live(c);
-    if (c->state == CONN_LIVE && c->ops->live)
-        c->ops->live(c);
 }
 
 static void refuse(struct conn *c, const char *sentence)
@@ -59,9 +57,11 @@ static int show_page(struct conn *c, const PGresult *res)
         message_read(&r, &m);
         if (!m.id)
             continue;
-        struct frame *f = frame_json(c->ops->message(&m));
+        struct frame *f = frame_json(c->ops->message(&m, m.sender.id == c->me.user_id));
         conn_reply(c, f);
         frame_unref(f);
+        if (c->ops->shown)
+            c->ops->shown(c, &m);
         c->replay->after = m.id;
         count++;
     }

@@ -111,13 +111,23 @@ static void answer(struct sender *s, struct job *j, const PGresult *res)
     struct message stored;
     bool replayed;
     enum error e = message_send_result(res, &j->arena, &stored, &replayed);
+    if (e == ERR_RECIPIENT_NOT_FOUND && j->message.or_conversation && j->message.recipient) {
+        j->conversation = j->recipient; /* no person has this id: a group, perhaps */
+        j->message.conversation = &j->conversation;
+        j->message.recipient = NULL;
+        j->room = j->conversation.id;
+        DL_PREPEND(s->queue, j);
+        return;
+    }
+    if (e == ERR_CONVERSATION_NOT_FOUND && j->message.or_conversation)
+        e = ERR_RECIPIENT_NOT_FOUND;
     if (e != OK) {
         conn_error(j->conn, e, error_sentence(e));
     } else {
         if (j->message.recipient)
             pair_learn(s, j->message.sender_id, stored.recipient.id, stored.conversation_id);
         if (replayed && j->conn->state < CONN_CLOSING) {
-            struct frame *f = frame_json(j->conn->ops->message(&stored));
+            struct frame *f = frame_json(j->conn->ops->message(&stored, true));
             conn_reply(j->conn, f);
             frame_unref(f);
         }

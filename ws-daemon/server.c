@@ -11,6 +11,7 @@
 #include "ws-daemon/hub.h"
 #include "ws-daemon/replay.h"
 #include "ws-daemon/revoked.h"
+#include "ws-daemon/typing.h"
 
 #include <json-c/json.h>
 #include <libwebsockets.h>
@@ -180,8 +181,7 @@ static void on_closed(struct session *s)
               log_text("dialect", dialect_name(c->ops->dialect)),
               log_text("reason", c->state == CONN_CLOSING ? error_code(c->reason) : "peer"));
     hub_leave(c->daemon->hub, c);
-    if (c->ops->closed)
-        c->ops->closed(c);
+    typing_closed(c);
     conn_set_state(c, CONN_GONE);
     s->conn = NULL;
     conn_unref(c);

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg2
@@ -20,6 +21,7 @@ import requests
 from websocket import WebSocketException
 
 from . import procs
+from .api import account
 from .sockets import DmSocket
 from .wait import eventually, seconds_until
 
@@ -74,6 +76,7 @@ class Stack:
         self.prefix = list(prefix)      # of the command line: whom to run as
         self.env = {**QUICK_ENV, **(env or {})}
         self.settings = {**QUICK_SETTINGS, **(settings or {})}
+        self._probe = None              # an account that ready() asks with
         self.secrets = set()            # tokens and passwords seen in this stack; none may be logged
 
     # ------------------------------------------------------------------ starting and stopping
@@ -171,12 +174,15 @@ class Stack:
             return False
 
     def ready(self):
-        """Whether both pools and every daemon do their work."""
+        """Whether every worker of both pools reaches the database, and every daemon does its work."""
         try:
-            login = requests.post(self.url + "/api/v1/auth/login", json={}, timeout=2)
-            return login.status_code == 400 and self.answers() and all(map(self.daemon_answers, range(1, self.daemons + 1)))
-        except requests.RequestException:
+            self._probe = self._probe or account(self)
+            asks = [self._probe.me, lambda: self._probe.login(username="nobody", password="password")] * 8
+            with ThreadPoolExecutor(8) as pool:         # enough at once to meet every worker
+                statuses = {resp.status_code for resp in pool.map(lambda ask: ask(), asks)}
+        except (requests.RequestException, AssertionError):
             return False
+        return statuses == {200, 401} and all(map(self.daemon_answers, range(1, self.daemons + 1)))
 
     def daemon_answers(self, number):
         """Whether the n-th daemon refuses a socket without a token, as it should."""
@@ -237,6 +243,12 @@ class Stack:
                 return cur.fetchall() if cur.description else []
         finally:
             conn.close()
+
+    def disable(self, username):
+        """Disable an account as an administrator's command does: the row, the event, the wake-up."""
+        self.query("WITH u AS (UPDATE users SET is_active = false WHERE username = %s RETURNING id) "
+                   "INSERT INTO events (kind, user_id) SELECT 'user_disabled', id FROM u", username)
+        self.query("SELECT wake()")
 
     def database_answers(self):
         try:

@@ -1,0 +1,195 @@
+/* p2p (ChatServer): /ws for its tokens. Integer ids; what was not delivered yet comes first; frames
+ * with a status; and a recipient that can be set once and then be sent plain text. */
+#include "shared/store.h"
+#include "shared/timefmt.h"
+#include "shared/view.h"
+#include "ws-daemon/daemon.h"
+#include "ws-daemon/dialect.h"
+#include "ws-daemon/receipts.h"
+#include "ws-daemon/sender.h"
+#include "ws-daemon/typing.h"
+
+#include "shared/validate.h"
+
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Whom plain text goes to: the socket's dialect_state. */
+struct addressee {
+    struct ref ref;
+    bool is_group;
+};
+
+static struct json_object *error_frame(enum error e, const char *sentence)
+{
+    struct json_object *o = json_object_new_object();
+    json_object_object_add(o, "type", json_object_new_string("error"));
+    json_object_object_add(o, "sender_id", json_object_new_int(0));
+    json_object_object_add(o, "content", json_object_new_string(sentence));
+    json_object_object_add(o, "error", json_object_new_string(sentence));
+    json_object_object_add(o, "code", json_object_new_string(error_code(e)));
+    return o;
+}
+
+static struct json_object *message_frame(const struct message *m, bool own)
+{
+    return view_p2p_message(m, own ? "SENT" : "DELIVERED");
+}
+
+static struct json_object *typing_frame(const struct typing *t)
+{
+    if (!t->on)
+        return NULL; /* that system has no such frame */
+    struct json_object *o = json_object_new_object();
+    json_object_object_add(o, "type", json_object_new_string("typing"));
+    json_object_object_add(o, "sender_id", json_object_new_int64(t->user_id));
+    if (t->is_group)
+        json_object_object_add(o, "group_id", json_object_new_int64(t->conversation_id));
+    json_object_object_add(o, "timestamp", view_time(time_now()));
+    return o;
+}
+
+static void opened(struct conn *c)
+{
+    struct frame *f = frame_json(view_p2p_welcome(c->me.username));
+    conn_reply(c, f);
+    frame_unref(f);
+}
+
+static void shown(struct conn *c, const struct message *m)
+{
+    if (m->sender.id != c->me.user_id)
+        receipts_shown(c, m);
+}
+
+/* ---- operations ---- */
+
+static enum error send_to(struct conn *c, const struct addressee *to, struct new_message *m)
+{
+    if (to->is_group) {
+        m->conversation = &to->ref;
+    } else {
+        m->recipient = &to->ref;
+        m->or_conversation = true;
+    }
+    return sender_submit(c, m);
+}
+
+/* group_id, or recipient_id, which may name a person or a group; or whom set_recipient named. */
+static enum error read_addressee(const struct conn *c, struct input *in, const char *person,
+                                 struct addressee *out)
+{
+    bool given;
+    enum error e = input_ref_optional(in, "group_id", true, &out->ref, &given);
+    out->is_group = given;
+    if (e != OK || given)
+        return e;
+    if (!input_has(in, person) && c->dialect_state) {
+        *out = *(const struct addressee *)c->dialect_state;
+        return OK;
+    }
+    return input_ref(in, person, true, &out->ref);
+}
+
+static enum error set_recipient(struct conn *c, struct input *in)
+{
+    struct addressee to;
+    if (!input_has(in, "user_id") && !input_has(in, "group_id"))
+        return input_fail(in, ERR_MISSING_FIELD, "user_id or group_id is required");
+    enum error e = read_addressee(c, in, "user_id", &to);
+    if (e != OK)
+        return e;
+    if (!c->dialect_state && !(c->dialect_state = malloc(sizeof to)))
+        abort();
+    *(struct addressee *)c->dialect_state = to;
+    struct json_object *o = json_object_new_object();
+    json_object_object_add(o, "type", json_object_new_string("system"));
+    json_object_object_add(o, "sender_id", json_object_new_int(0));
+    json_object_object_add(o, "content", json_object_new_string("Recipient set"));
+    json_object_object_add(o, to.is_group ? "group_id" : "recipient_id", json_object_new_int64(to.ref.id));
+    struct frame *f = frame_json(o);
+    conn_reply(c, f);
+    frame_unref(f);
+    return OK;
+}
+
+static enum error on_typing(struct conn *c, struct input *in)
+{
+    struct addressee to;
+    enum error e = read_addressee(c, in, "recipient_id", &to);
+    return e == OK ? typing_notice(c, true, &to.ref, to.is_group ? NULL : &to.ref) : e;
+}
+
+static enum error on_message(struct conn *c, struct input *in, struct text type)
+{
+    struct new_message m = {.type = type.s, .session_id = c->me.session_id, .sender_id = c->me.user_id};
+    struct addressee to;
+    enum error e = read_addressee(c, in, "recipient_id", &to);
+    if (e == OK)
+        e = input_text_optional(in, "media_url", &m.media_url);
+    if (e == OK && (input_has(in, "content") || !m.media_url.len))
+        e = dialect_read_message(c, in, "content", &m);
+    else if (e == OK)
+        e = validate_message(m.content, m.media_url, c->daemon->config.message_max);
+    if (e == OK && type.len > 20)
+        e = input_fail(in, ERR_INVALID_FIELD, "type may have at most 20 bytes");
+    return e == OK ? send_to(c, &to, &m) : e;
+}
+
+/* A frame is an action, a typing notice, or a message of any other type. */
+static enum error on_frame(struct conn *c, struct input *in)
+{
+    struct text action, type;
+    enum error e = input_text_optional(in, "action", &action);
+    if (e == OK)
+        e = input_text_optional(in, "type", &type);
+    if (e != OK)
+        return e;
+    if (action.s)
+        return strcmp(action.s, "set_recipient") ? input_fail(in, ERR_INVALID_FIELD, "unknown action")
+                                                 : set_recipient(c, in);
+    if (type.s && !strcmp(type.s, "typing"))
+        return on_typing(c, in);
+    return on_message(c, in, type);
+}
+
+/* Plain text to whom set_recipient named. */
+static bool on_text(struct conn *c, const char *text, size_t len)
+{
+    struct addressee *to = c->dialect_state;
+    char *copy = to && len && *text != '{' ? strndup(text, len) : NULL;
+    if (!copy)
+        return false;
+    struct new_message m = {.session_id = c->me.session_id, .sender_id = c->me.user_id, .content = {copy, len}};
+    enum error e = memchr(text, 0, len) ? ERR_INVALID_FIELD
+                                        : validate_message(m.content, m.media_url, c->daemon->config.message_max);
+    if (e == OK)
+        e = send_to(c, to, &m);
+    if (e != OK)
+        conn_error(c, e, error_sentence(e));
+    free(copy);
+    return true;
+}
+
+static const struct operation_entry operations[] = {
+    {NULL, false, on_frame},
+    {0},
+};
+
+const struct dialect_ops dialect_p2p = {
+    .dialect = DIALECT_P2P,
+    .subprotocol = "chat.p2p",
+    .integers = true,
+    .groups = true,
+    .own_differs = true,
+    .pending = true,
+    .bad_token = BAD_TOKEN_HTTP,
+    .operations = operations,
+    .error = error_frame,
+    .message = message_frame,
+    .typing = typing_frame,
+    .text = on_text,
+    .opened = opened,
+    .shown = shown,
+};

@@ -1,0 +1,235 @@
+/* rooms (Authentication API): /v1/messages/ws. The first frame authenticates; then a socket gets the
+ * messages of the rooms it subscribed to. */
+#include "shared/store.h"
+#include "shared/view.h"
+#include "ws-daemon/daemon.h"
+#include "ws-daemon/dialect.h"
+#include "ws-daemon/hub.h"
+#include "ws-daemon/pgpipe.h"
+#include "ws-daemon/revoked.h"
+#include "ws-daemon/sender.h"
+#include "ws-daemon/server.h"
+
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROOMS_MOST = 500 }; /* 4 kB for a socket that subscribes */
+
+/* The rooms a socket subscribed to: its dialect_state. */
+struct subscriptions {
+    int count;
+    int64_t rooms[ROOMS_MOST];
+};
+
+static struct json_object *tagged(const char *type, const char *member, const char *text)
+{
+    struct json_object *o = json_object_new_object();
+    json_object_object_add(o, "type", json_object_new_string(type));
+    json_object_object_add(o, member, json_object_new_string(text));
+    return o;
+}
+
+static struct json_object *error_frame(enum error e, const char *sentence)
+{
+    struct json_object *o = tagged("error", "error", sentence);
+    json_object_object_add(o, "code", json_object_new_string(error_code(e)));
+    return o;
+}
+
+static struct json_object *message_frame(const struct message *m, bool own)
+{
+    struct json_object *o = json_object_new_object();
+    (void)own;
+    json_object_object_add(o, "type", json_object_new_string("message"));
+    json_object_object_add(o, "message", view_rooms_message(m));
+    return o;
+}
+
+static void succeed(struct conn *c, const char *sentence, int64_t room_id)
+{
+    struct json_object *o = tagged("success", "message", sentence);
+    if (room_id)
+        json_object_object_add(o, "room_id", json_object_new_int64(room_id));
+    struct frame *f = frame_json(o);
+    conn_reply(c, f);
+    frame_unref(f);
+}
+
+/* ---- subscriptions ---- */
+
+static int position(const struct conn *c, int64_t room_id)
+{
+    const struct subscriptions *s = c->dialect_state;
+    for (int i = 0; s && i < s->count; i++)
+        if (s->rooms[i] == room_id)
+            return i;
+    return -1;
+}
+
+static void unsubscribe(struct conn *c, int64_t room_id)
+{
+    struct subscriptions *s = c->dialect_state;
+    int i = position(c, room_id);
+    if (i >= 0)
+        s->rooms[i] = s->rooms[--s->count];
+}
+
+static enum error subscribe(struct conn *c, int64_t room_id)
+{
+    if (!c->dialect_state && !(c->dialect_state = calloc(1, sizeof(struct subscriptions))))
+        abort();
+    struct subscriptions *s = c->dialect_state;
+    if (position(c, room_id) >= 0)
+        return OK;
+    if (s->count == ROOMS_MOST)
+        return ERR_RATE_LIMITED;
+    s->rooms[s->count++] = room_id;
+    return OK;
+}
+
+static bool wants(const struct conn *c, const struct message *m)
+{
+    return position(c, m->conversation_id) >= 0;
+}
+
+/* Leaving, removal and deletion end the subscription. */
+static void changed(struct conn *c, const struct change *change)
+{
+    if (!strcmp(change->event.kind, "member_removed") || !strcmp(change->event.kind, "conversation_deleted"))
+        unsubscribe(c, change->event.conversation_id);
+}
+
+/* ---- operations ---- */
+
+static enum error on_auth(struct conn *c, struct input *in)
+{
+    struct daemon *d = c->daemon;
+    struct identity who;
+    struct text token;
+    enum error e = input_text(in, "token", &token);
+    if (e == OK)
+        e = token_verify(&d->keyring, d->config.issuer, token.s, &who);
+    if (e == OK)
+        e = revoked_check(d->revoked, &who);
+    if (e == OK && c->me.user_id && c->me.user_id != who.user_id)
+        e = ERR_UNAUTHORIZED;
+    if (e != OK) {
+        if (c->state == CONN_GREETING && !error_close(e)) {
+            conn_error(c, e, input_sentence(in, e));
+            conn_close(c, ERR_UNAUTHORIZED);
+            return OK;
+        }
+        return e;
+    }
+    bool first = !c->me.user_id;
+    c->me = who;
+    succeed(c, "Authenticated successfully", 0);
+    if (first)
+        server_admit(c);
+    return OK;
+}
+
+/* A subscription that asks the database whether the user is in the room. */
+struct asking {
+    struct conn *conn;
+    int64_t room_id;
+};
+
+static void on_membership(void *arg, enum error e, PGresult **results, int count, const char *constraint)
+{
+    struct asking a = *(struct asking *)arg;
+    (void)count;
+    (void)constraint;
+    free(arg);
+    if (e == OK) {
+        struct row r = row_at(results[0], 0, NULL);
+        bool exists = row_bool(&r), member = row_bool(&r);
+        e = member ? subscribe(a.conn, a.room_id) : exists ? ERR_NOT_MEMBER : ERR_CONVERSATION_NOT_FOUND;
+    }
+    if (a.conn->state >= CONN_CLOSING)
+        ; /* nobody is left to tell */
+    else if (e == OK)
+        succeed(a.conn, "Subscribed to room", a.room_id);
+    else
+        conn_error(a.conn, e, error_sentence(e));
+    conn_unref(a.conn);
+}
+
+static enum error on_subscribe(struct conn *c, struct input *in)
+{
+    struct ref room;
+    struct query q;
+    enum error e = input_ref(in, "room_id", true, &room);
+    if (e != OK)
+        return e;
+    struct asking *a = malloc(sizeof *a);
+    if (!a)
+        abort();
+    *a = (struct asking){conn_ref(c), room.id};
+    query_init(&q, SQL_MEMBERSHIP);
+    query_int(&q, c->me.user_id);
+    query_int(&q, room.id);
+    e = pgpipe_submit(c->daemon->queries, &q, 1, on_membership, a);
+    if (e != OK) {
+        conn_unref(c);
+        free(a);
+    }
+    return e;
+}
+
+static enum error on_unsubscribe(struct conn *c, struct input *in)
+{
+    struct ref room;
+    enum error e = input_ref(in, "room_id", true, &room);
+    if (e != OK)
+        return e;
+    unsubscribe(c, room.id);
+    succeed(c, "Unsubscribed from room", room.id);
+    return OK;
+}
+
+static enum error on_send_message(struct conn *c, struct input *in)
+{
+    struct new_message m = {0};
+    struct ref room;
+    enum error e = input_ref(in, "room_id", true, &room);
+    if (e == OK)
+        e = dialect_read_message(c, in, "content", &m);
+    if (e != OK)
+        return e;
+    m.conversation = &room;
+    return sender_submit(c, &m);
+}
+
+static enum error on_ping(struct conn *c, struct input *in)
+{
+    (void)in;
+    struct frame *f = frame_new("{\"type\":\"pong\"}", 15);
+    conn_reply(c, f);
+    frame_unref(f);
+    return OK;
+}
+
+static const struct operation_entry operations[] = {
+    {"auth", true, on_auth},
+    {"subscribe", false, on_subscribe},
+    {"unsubscribe", false, on_unsubscribe},
+    {"send_message", false, on_send_message},
+    {"ping", false, on_ping},
+    {0},
+};
+
+const struct dialect_ops dialect_rooms = {
+    .dialect = DIALECT_ROOMS,
+    .subprotocol = "chat.rooms",
+    .integers = true,
+    .groups = true,
+    .bad_token = BAD_TOKEN_FRAME,
+    .type_member = "type",
+    .operations = operations,
+    .error = error_frame,
+    .message = message_frame,
+    .wants = wants,
+    .changed = changed,
+};

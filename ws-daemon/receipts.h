@@ -1,0 +1,23 @@
+/* Delivered and read: watermarks a socket moves forward. What that means to others comes back through
+ * the feed. */
+#ifndef PARLEY_RECEIPTS_H
+#define PARLEY_RECEIPTS_H
+
+#include "shared/error.h"
+#include "shared/id.h"
+#include "shared/model.h"
+#include "ws-daemon/conn.h"
+
+struct receipts;
+struct receipts *receipts_new(struct daemon *d);
+void receipts_free(struct receipts *r);
+
+/* The socket's user has got, or read, everything up to this message of a conversation of theirs.
+ * An error that comes later is answered to the socket. */
+MUSTCHECK enum error receipts_mark(struct conn *c, const struct ref *message, bool read);
+
+/* A message was sent to a socket of a dialect that has no acks: counts as delivered. Collected and
+ * written a few times a second. */
+void receipts_shown(struct conn *c, const struct message *m);
+
+#endif

@@ -1,0 +1,207 @@
+/* A notice asks the database where it goes, every time, so that who has left gets none; then it goes
+ * through NOTIFY to all daemons, this one included. */
+#include "ws-daemon/typing.h"
+
+#include "shared/query.h"
+#include "ws-daemon/daemon.h"
+#include "ws-daemon/dialect.h"
+#include "ws-daemon/hub.h"
+#include "ws-daemon/pgpipe.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+enum { TYPISTS_MOST = 8, PAYLOAD_MOST = 7900 };
+static const double STOP_AFTER_S = 3;
+
+/* A socket that types in a conversation right now. */
+struct typist {
+    struct typist *prev, *next; /* of the socket's */
+    struct conn *conn;          /* no reference: typing_closed() comes before the end */
+    struct typing what;
+    char *others;               /* who was told: id,id,… */
+    ev_timer stop;
+};
+
+/* A notice that asks where it goes. */
+struct asking {
+    struct conn *conn;
+    bool on;
+};
+
+/* ---- telling ---- */
+
+static void ignore(void *arg, enum error e, PGresult **results, int count, const char *constraint)
+{
+    (void)arg;
+    (void)e;
+    (void)results;
+    (void)count;
+    (void)constraint;
+}
+
+static void say(struct daemon *d, const struct typing *t, const char *others)
+{
+    struct query q;
+    char payload[PAYLOAD_MOST];
+    int n = snprintf(payload, sizeof payload,
+                     "typing %d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %d %s", t->on, t->user_id,
+                     t->user_created, t->conversation_id, t->conversation_created, t->is_group, others);
+    if (n >= (int)sizeof payload)
+        return;
+    query_init(&q, SQL_SAY);
+    query_text(&q, payload);
+    if (pgpipe_submit(d->queries, &q, 1, ignore, NULL) != OK)
+        return; /* a notice that nobody gets is no loss */
+}
+
+static void tell(struct daemon *d, const struct typing *t, int64_t user_id)
+{
+    for (struct conn *c = hub_user(d->hub, user_id), *next; c; c = next) {
+        next = c->user_next;
+        struct json_object *o = c->ops->typing ? c->ops->typing(t) : NULL;
+        if (!o)
+            continue;
+        struct frame *f = frame_json(o);
+        conn_push(c, f);
+        frame_unref(f);
+    }
+}
+
+void typing_said(struct daemon *d, const char *payload)
+{
+    struct typing t;
+    int on, group, at = 0;
+    if (sscanf(payload, "typing %d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %d %n", &on, &t.user_id,
+               &t.user_created, &t.conversation_id, &t.conversation_created, &group, &at) != 6 || !at)
+        return;
+    t.on = on;
+    t.is_group = group;
+    for (const char *p = payload + at; *p;) {
+        char *end;
+        int64_t user_id = strtoll(p, &end, 10);
+        if (end == p)
+            return;
+        tell(d, &t, user_id);
+        p = end + (*end == ',');
+    }
+}
+
+/* ---- who types ---- */
+
+static void typist_free(struct typist *t)
+{
+    ev_timer_stop(t->conn->daemon->loop, &t->stop);
+    DL_DELETE(t->conn->typists, t);
+    free(t->others);
+    free(t);
+}
+
+static void stopped(struct typist *t)
+{
+    t->what.on = false;
+    say(t->conn->daemon, &t->what, t->others);
+    typist_free(t);
+}
+
+static void on_silence(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    stopped(w->data);
+}
+
+static struct typist *find(struct conn *c, int64_t conversation_id, int *count)
+{
+    struct typist *t;
+    *count = 0;
+    DL_FOREACH(c->typists, t) {
+        if (t->what.conversation_id == conversation_id)
+            return t;
+        (*count)++;
+    }
+    return NULL;
+}
+
+static void started(struct conn *c, const struct typing *what, const char *others)
+{
+    int count;
+    struct typist *t = find(c, what->conversation_id, &count);
+    if (!t && count >= TYPISTS_MOST)
+        return;
+    if (!t) {
+        t = calloc(1, sizeof *t);
+        if (!t)
+            abort();
+        t->conn = c;
+        ev_timer_init(&t->stop, on_silence, 0, STOP_AFTER_S);
+        t->stop.data = t;
+        DL_APPEND(c->typists, t);
+    }
+    t->what = *what;
+    free(t->others);
+    t->others = strdup(others);
+    ev_timer_again(c->daemon->loop, &t->stop);
+    say(c->daemon, what, others);
+}
+
+void typing_closed(struct conn *c)
+{
+    struct typist *t, *next;
+    DL_FOREACH_SAFE(c->typists, t, next)
+        stopped(t);
+}
+
+/* ---- notices ---- */
+
+static void on_target(void *arg, enum error e, PGresult **results, int count, const char *constraint)
+{
+    struct asking a = *(struct asking *)arg;
+    struct arena arena;
+    int n;
+    (void)count;
+    (void)constraint;
+    free(arg);
+    arena_init(&arena);
+    if (a.conn->state >= CONN_CLOSING) {
+        ; /* too late */
+    } else if (e != OK || !PQntuples(results[0])) {
+        e = e == OK ? ERR_CONVERSATION_NOT_FOUND : e;
+        conn_error(a.conn, e, error_sentence(e));
+    } else {
+        struct row r = row_at(results[0], 0, &arena);
+        struct typing t = {.on = a.on, .user_id = a.conn->me.user_id, .user_created = a.conn->me.user_created};
+        t.conversation_id = row_int(&r);
+        t.conversation_created = row_time(&r);
+        t.is_group = row_bool(&r);
+        struct typist *known = find(a.conn, t.conversation_id, &n);
+        if (a.on)
+            started(a.conn, &t, row_text(&r));
+        else if (known)
+            stopped(known);
+    }
+    arena_release(&arena);
+    conn_unref(a.conn);
+}
+
+enum error typing_notice(struct conn *c, bool on, const struct ref *conversation, const struct ref *peer)
+{
+    struct query q;
+    struct asking *a = malloc(sizeof *a);
+    if (!a)
+        abort();
+    *a = (struct asking){conn_ref(c), on};
+    query_init(&q, SQL_TYPING);
+    query_int(&q, c->me.user_id);
+    query_ref(&q, conversation);
+    query_ref(&q, peer);
+    enum error e = pgpipe_submit(c->daemon->queries, &q, 1, on_target, a);
+    if (e != OK) {
+        conn_unref(c);
+        free(a);
+    }
+    return e;
+}
