@@ -73,7 +73,7 @@ make_var() {
 
 # The parts of the state directory; only what the services write to is theirs.
 lay_out() {
-    rm -rf "$VAR/run" "$VAR/service" "$VAR/bin"     # a crashed machine's leavings among them
+    rm -rf "${VAR:?}"/{bin,run,service}    # a crashed machine's leavings among them
     mkdir -p "$VAR"/{bin,conf,log,service}
     install -d -m 700 -o "$RUN_USER" "$VAR"/{run,keys}
     install -m 755 "$TOP/ctl/service.sh" "$VAR/bin/service"
@@ -90,7 +90,7 @@ lay_out() {
 # The programs of the version the data has, or of the newest there is.
 find_postgres() {
     local version
-    version=$(cat "$VAR/data/PG_VERSION" 2>/dev/null || ls /usr/lib/postgresql 2>/dev/null | sort -n | tail -n 1)
+    version=$(cat "$VAR/data/PG_VERSION" 2>/dev/null || find /usr/lib/postgresql -mindepth 1 -maxdepth 1 -printf "%f\n" | sort -n | tail -n 1)
     PG_BIN=/usr/lib/postgresql/$version/bin
     [ -x "$PG_BIN/postgres" ] || die "PostgreSQL ${version:-} is not installed"
 }
@@ -401,25 +401,10 @@ status() {
     done
 }
 
-# The README shows the same lines, and a test runs them.
+# The README's tour, for this instance; a test runs it.
 tour() {
-    cat <<-EOF
-	api=http://${PROBE:-127.0.0.1}:$PORT/api/v1
-	field() { grep -o "\"\$1\": *\"[^\"]*\"" | head -n 1 | cut -d '"' -f 4; }
-
-	# Two people register and log in.
-	curl -s --json '{"username":"alice","email":"alice@example.org","password":"correct horse"}' \$api/auth/register; echo
-	curl -s --json '{"username":"bob","email":"bob@example.org","password":"battery staple"}' \$api/auth/register; echo
-	ALICE=\$(curl -s --json '{"username":"alice","password":"correct horse"}' \$api/auth/login | field access_token)
-	BOB=\$(curl -s --json '{"username":"bob","password":"battery staple"}' \$api/auth/login | field access_token)
-	ALICE_ID=\$(curl -s -H "Authorization: Bearer \$ALICE" \$api/users/me | field id)
-	BOB_ID=\$(curl -s -H "Authorization: Bearer \$BOB" \$api/users/me | field id)
-
-	# Alice sends; Bob reads the history and lists his conversations.
-	curl -s -H "Authorization: Bearer \$ALICE" --json "{\"recipient_id\":\"\$BOB_ID\",\"content\":\"Hello Bob\"}" \$api/messages/dm; echo
-	curl -s -H "Authorization: Bearer \$BOB" \$api/messages/dm/\$ALICE_ID; echo
-	curl -s -H "Authorization: Bearer \$BOB" \$api/messages/conversations; echo
-	EOF
+    awk '/^<!-- tour -->/ { block = 1 } block && /^```/ { if (block++ == 2) exit; next } block == 2' "$TOP/README.md" |
+        sed "s|127\.0\.0\.1:8080|${PROBE:-127.0.0.1}:$PORT|"
 }
 
 case ${1:-} in

@@ -2,6 +2,7 @@
 #include "fcgi-app/account.h"
 
 #include "fcgi-app/router.h"
+#include "shared/mail_store.h"
 #include "shared/secret.h"
 #include "shared/store.h"
 #include "shared/validate.h"
@@ -19,13 +20,14 @@ static const struct surface {
     bool conflicts; /* what is taken is a 409 rather than a 400 */
     bool opens;     /* registering opens a session */
     bool refreshes; /* sessions have a refresh token */
+    bool verifies;  /* the e-mail address, by a mail with a link */
 } surfaces[DIALECTS] = {
-    /*                  username                        derives email  conflicts opens  refreshes */
-    [DIALECT_DM]     = {validate_username,              false,  true,  false,    true,  true},
-    [DIALECT_CONV]   = {validate_username,              true,   true,  false,    true,  true},
-    [DIALECT_P2P]    = {validate_username,              false,  true,  true,     true,  false},
-    [DIALECT_ROOMS]  = {validate_username_alphanumeric, false,  false, false,    false, false},
-    [DIALECT_GROUPS] = {validate_username,              false,  true,  false,    true,  true},
+    /*                  username                        derives email  conflicts opens  refreshes verifies */
+    [DIALECT_DM]     = {validate_username,              false,  true,  false,    true,  true,     true},
+    [DIALECT_CONV]   = {validate_username,              true,   true,  false,    true,  true,     true},
+    [DIALECT_P2P]    = {validate_username,              false,  true,  true,     true,  false,    false},
+    [DIALECT_ROOMS]  = {validate_username_alphanumeric, false,  false, false,    false, false,    false},
+    [DIALECT_GROUPS] = {validate_username,              false,  true,  false,    true,  true,     false},
 };
 
 static const struct surface *surface_of(const struct request *req)
@@ -132,8 +134,13 @@ static enum error create(struct request *req, const struct form *f, const char *
 {
     enum { ATTEMPTS = 5 };
     char derived[USERNAME_TEXT];
-    struct new_account account = {f->username.s, f->email.s,
-                                  f->display_name.s ? f->display_name.s : f->username.s, hash};
+    struct new_account account = {
+        .username = f->username.s,
+        .email = f->email.s,
+        .display_name = f->display_name.s ? f->display_name.s : f->username.s,
+        .password_hash = hash,
+        .mail = surface_of(req)->verifies ? MAIL_VERIFY : NULL,
+    };
     if (f->username.s)
         return account_create(req->db, &req->arena, &account, session, out, session_id);
     enum error e = ERR_USERNAME_TAKEN;

@@ -12,6 +12,9 @@ typedef enum error handler(struct request *req, struct reply *out);
 /* ---- auth.c ---- */
 handler auth_register, auth_login, auth_refresh, auth_logout;
 
+/* ---- mail.c ---- */
+handler mail_verify, mail_forgot_password, mail_reset_password;
+
 /* ---- users.c ---- */
 handler users_me;
 

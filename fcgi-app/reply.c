@@ -79,37 +79,28 @@ static const char *cors_headers(const struct reply *out, struct request *req)
                         more);
 }
 
-static const char *content_headers(const struct reply *out, struct arena *a)
+void reply_render(const struct reply *out, struct request *req, struct text *head, struct text *body)
 {
-    size_t len = 0;
-    if (!out->body)
-        return "";
-    json_object_to_json_string_length(out->body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
-                                      &len);
-    return arena_printf(a, "Content-Type: %s\r\nContent-Length: %zu\r\n",
-                        out->error == OK ? "application/json" : "application/problem+json", len);
-}
-
-struct text reply_head(const struct reply *out, struct request *req)
-{
+    const int style = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
     struct arena *a = &req->arena;
-    const char *head = arena_printf(
-        a,
-        "Status: %d %s\r\n%sX-Request-Id: %s\r\nCache-Control: no-store\r\n"
-        "X-Content-Type-Options: nosniff\r\n%s%s%s%s%s%s\r\n",
-        out->status, status_title(out->status), content_headers(out, a), req->id,
-        status_headers(out, a), out->methods ? "Allow: " : "",
-        out->methods ? methods_text(out->methods, a) : "", out->methods ? "\r\n" : "",
-        out->replayed ? "Idempotency-Replayed: true\r\n" : "", cors_headers(out, req));
-    return (struct text){head, strlen(head)};
-}
-
-struct text reply_body(const struct reply *out, const struct request *req)
-{
-    size_t len = 0;
-    if (!out->body || !strcmp(req->method, "HEAD"))
-        return (struct text){"", 0};
-    const char *s = json_object_to_json_string_length(
-        out->body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
-    return (struct text){s, len};
+    const char *content = "", *allow = "";
+    *body = (struct text){"", 0};
+    if (out->body) {
+        body->s = json_object_to_json_string_length(out->body, style, &body->len);
+        content = arena_printf(a, "Content-Type: %s\r\nContent-Length: %zu\r\n",
+                               out->error == OK ? "application/json" : "application/problem+json",
+                               body->len);
+    }
+    if (out->methods)
+        allow = arena_printf(a, "Allow: %s\r\n", methods_text(out->methods, a));
+    head->s = arena_printf(a,
+                           "Status: %d %s\r\n%sX-Request-Id: %s\r\nCache-Control: no-store\r\n"
+                           "X-Content-Type-Options: nosniff\r\n%s%s%s%s\r\n",
+                           out->status, status_title(out->status), content, req->id,
+                           status_headers(out, a), allow,
+                           out->replayed ? "Idempotency-Replayed: true\r\n" : "",
+                           cors_headers(out, req));
+    head->len = strlen(head->s);
+    if (!strcmp(req->method, "HEAD"))
+        body->len = 0;
 }

@@ -28,9 +28,8 @@ void reply_empty(struct reply *out);
 /* Problem details (RFC 9457) with the members older clients read, in place of whatever was there. */
 void reply_error(struct reply *out, enum error e, const char *sentence);
 
-/* The headers with their empty line, and the body; both live as long as the request and the reply.
- * For HEAD the body is empty, the headers are those of GET. */
-struct text reply_head(const struct reply *out, struct request *req);
-struct text reply_body(const struct reply *out, const struct request *req);
+/* The answer as text: the headers with their empty line, and the body; both live as long as the request
+ * and the reply. For HEAD the body is empty, the headers are those of GET. */
+void reply_render(const struct reply *out, struct request *req, struct text *head, struct text *body);
 
 #endif

@@ -39,8 +39,12 @@ static const char *request_id(struct request *req)
 
 void request_init(struct request *req, struct app *app, char *const *env, struct source source)
 {
-    *req = (struct request){
-        .config = app->config, .keys = &app->keys, .db = &app->db, .env = env, .source = source};
+    *req = (struct request){.config = app->config,
+                            .keys = &app->keys,
+                            .tokens = &app->tokens,
+                            .db = &app->db,
+                            .env = env,
+                            .source = source};
     arena_init(&req->arena);
     const char *method = request_variable(req, "REQUEST_METHOD");
     req->method = method ? method : "";
@@ -67,7 +71,9 @@ const char *bearer_token(const char *header)
 enum error request_token(struct request *req)
 {
     const char *token = bearer_token(request_variable(req, "HTTP_AUTHORIZATION"));
-    return token ? token_verify(req->keys, req->config->issuer, token, &req->me) : ERR_UNAUTHORIZED;
+    if (!token)
+        return ERR_UNAUTHORIZED;
+    return token_cache_verify(req->tokens, req->keys, req->config->issuer, token, &req->me);
 }
 
 /* ---- the body ---- */

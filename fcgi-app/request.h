@@ -3,11 +3,11 @@
 #define PARLEY_REQUEST_H
 
 #include "fcgi-app/target.h"
+#include "fcgi-app/token_cache.h"
 #include "shared/arena.h"
 #include "shared/db.h"
 #include "shared/id.h"
 #include "shared/input.h"
-#include "shared/token.h"
 
 struct route;
 
@@ -21,12 +21,14 @@ struct source {
 struct app {
     const struct config *config;
     struct keyring keys;
+    struct token_cache tokens; /* verified with these keys */
     struct db db;
 };
 
 struct request {
     const struct config *config;
     const struct keyring *keys;
+    struct token_cache *tokens;
     struct db *db;
     char *const *env; /* NAME=value: CGI variables (RFC 3875) */
     struct source source;

@@ -24,6 +24,10 @@ static const struct route table[] = {
     {POST, V1 "/auth/login",                 BODY | FORM,              DIALECT_CONV, auth_login},
     {POST, V1 "/auth/refresh",               BODY | FORM,              DIALECT_CONV, auth_refresh},
     {POST, V1 "/auth/logout",                AUTH,                     DIALECT_CONV, auth_logout},
+    {GET,  V1 "/auth/verify",                0,                        DIALECT_CONV, mail_verify},
+    {POST, V1 "/auth/verify",                0,                        DIALECT_CONV, mail_verify},
+    {POST, V1 "/auth/password/forgot",       BODY | FORM,              DIALECT_CONV, mail_forgot_password},
+    {POST, V1 "/auth/password/reset",        BODY | FORM,              DIALECT_CONV, mail_reset_password},
     {GET,  V1 "/users/me",                   AUTH,                     DIALECT_CONV, users_me},
 
     /* ---- dm */

@@ -50,13 +50,17 @@ static void serve(struct app *app, FCGX_Request *fcgi)
 {
     struct request req;
     struct reply out = {0};
+    struct text head, body;
     int64_t start = time_now();
     request_init(&req, app, fcgi->envp, (struct source){read_fastcgi, fcgi->in});
     router_serve(&req, &out);
-    struct text head = reply_head(&out, &req), body = reply_body(&out, &req);
+    reply_render(&out, &req, &head, &body);
     FCGX_PutStr(head.s, (int)head.len, fcgi->out);
     FCGX_PutStr(body.s, (int)body.len, fcgi->out);
     int64_t microseconds = time_now() - start;
+    /* Where all has been read there is nothing to linger for (libfcgi would wait for nginx to close). */
+    if (FCGX_GetChar(fcgi->in) == EOF)
+        FCGX_Detach(fcgi);
     /* env and streams are gone after this; what the log needs is the request's own. */
     req.method = arena_strdup(&req.arena, req.method);
     req.id = arena_strdup(&req.arena, req.id);
@@ -69,6 +73,7 @@ static void reload(struct app *app)
     struct keyring fresh;
     if (keyring_load(&fresh, app->config->key_file)) {
         app->keys = fresh;
+        token_cache_clear(&app->tokens);
         log_event(LOG_NOTICE, "keys_reloaded", log_int("keys", fresh.count));
     }
 }
@@ -143,12 +148,13 @@ void worker_cgi(struct app *app)
 {
     struct request req;
     struct reply out = {0};
+    struct text head, body;
     const char *length = getenv("CONTENT_LENGTH");
     size_t left = length ? strtoul(length, NULL, 10) : 0;
     int64_t start = time_now();
     request_init(&req, app, environ, (struct source){read_standard, &left});
     router_serve(&req, &out);
-    struct text head = reply_head(&out, &req), body = reply_body(&out, &req);
+    reply_render(&out, &req, &head, &body);
     fwrite(head.s, 1, head.len, stdout);
     fwrite(body.s, 1, body.len, stdout);
     fflush(stdout);

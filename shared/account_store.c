@@ -36,6 +36,7 @@ enum error account_create(struct db *db, struct arena *a, const struct new_accou
     query_int(&q, session->lifetime);
     query_text(&q, session->user_agent);
     query_text(&q, session->address);
+    query_text(&q, account->mail);
     enum error e = db_run(db, &q, &res);
     if (e != OK)
         return taken(db, e);

@@ -89,12 +89,10 @@ static bool put_quoted(struct line *l, const char *s)
 
 static bool plain(const char *s)
 {
-    if (!*s)
-        return false;
-    for (; *s; s++)
-        if ((unsigned char)*s <= ' ' || strchr("\"\\=\x7f", *s))
+    for (const char *p = s; *p; p++)
+        if ((unsigned char)*p <= ' ' || strchr("\"\\=\x7f", *p))
             return false;
-    return true;
+    return *s && utf8_valid(s, strlen(s));
 }
 
 static bool put_key(struct line *l, const char *key)

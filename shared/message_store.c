@@ -1,4 +1,5 @@
 /* Sending and reading messages. */
+#include "shared/outcome.h"
 #include "shared/store.h"
 
 #include <string.h>
@@ -14,28 +15,6 @@ void message_send_query(struct query *q, const struct new_message *m)
     query_text(q, m->content.s);
     query_text(q, m->media_url.s);
     query_text(q, m->client_key.s);
-}
-
-/* The outcomes of message_send() in db/. */
-static enum error outcome_error(const char *outcome)
-{
-    static const struct {
-        const char *outcome;
-        enum error error;
-    } table[] = {
-        {"sent", OK},
-        {"replayed", OK},
-        {"conflict", ERR_IDEMPOTENCY_CONFLICT},
-        {"no_session", ERR_UNAUTHORIZED},
-        {"self", ERR_SELF_MESSAGE},
-        {"no_peer", ERR_RECIPIENT_NOT_FOUND},
-        {"no_conversation", ERR_CONVERSATION_NOT_FOUND},
-        {"forbidden", ERR_NOT_MEMBER},
-    };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (!strcmp(outcome, table[i].outcome))
-            return table[i].error;
-    return ERR_INTERNAL;
 }
 
 enum error message_send_result(const PGresult *res, struct arena *a, struct message *out,

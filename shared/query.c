@@ -67,6 +67,49 @@ void query_ref(struct query *q, const struct ref *ref)
         query_null(q);
 }
 
+void query_ints(struct query *q, struct arena *a, const int64_t *values, int n)
+{
+    char *text = arena_alloc(a, (size_t)n * 21 + 3), *at = text;
+    *at++ = '{';
+    for (int i = 0; i < n; i++)
+        at += sprintf(at, i ? ",%lld" : "%lld", (long long)values[i]);
+    *at = '}';
+    query_text(q, text);
+}
+
+void query_refs(struct query *q, struct arena *a, const struct ref *refs, int n)
+{
+    int64_t *numbers = arena_alloc(a, (size_t)(n + 1) * sizeof *numbers);
+    for (int i = 0; i < n; i++)
+        numbers[i] = refs[i].id;
+    query_ints(q, a, numbers, n);
+    for (int i = 0; i < n; i++)
+        numbers[i] = refs[i].ms;
+    query_ints(q, a, numbers, n);
+}
+
+void query_texts(struct query *q, struct arena *a, const struct text *values, int n)
+{
+    size_t room = 3;
+    for (int i = 0; i < n; i++)
+        room += 2 * values[i].len + 3;
+    char *text = arena_alloc(a, room), *at = text;
+    *at++ = '{';
+    for (int i = 0; i < n; i++) {
+        if (i)
+            *at++ = ',';
+        *at++ = '"';
+        for (size_t k = 0; k < values[i].len; k++) {
+            if (strchr("\"\\", values[i].s[k]))
+                *at++ = '\\';
+            *at++ = values[i].s[k];
+        }
+        *at++ = '"';
+    }
+    *at = '}';
+    query_text(q, text);
+}
+
 struct row row_at(const PGresult *result, int row, struct arena *arena)
 {
     return (struct row){.result = result, .row = row, .arena = arena};

@@ -33,6 +33,10 @@ void query_bytes(struct query *q, const void *bytes, size_t len);
 void query_null(struct query *q);
 /* id and ms of a ref as two parameters; ms NULL when it was named by integer. ref NULL: two NULLs. */
 void query_ref(struct query *q, const struct ref *ref);
+/* Lists: one array parameter; of refs two, ids and ms (-1: any). Built in the arena. */
+void query_ints(struct query *q, struct arena *a, const int64_t *values, int n);
+void query_texts(struct query *q, struct arena *a, const struct text *values, int n);
+void query_refs(struct query *q, struct arena *a, const struct ref *refs, int n);
 
 /* Walks the columns of one row, left to right. */
 struct row {

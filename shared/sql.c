@@ -1,19 +1,7 @@
 /* The table. Above each entry: parameters, then columns. Results are read in binary, so columns are
  * bigint, text, boolean, timestamptz or bytea and nothing else. */
-#include "shared/sql.h"
-
-/* Read by user_read(). */
-#define USER_COLUMNS(u)                                                                            \
-    u ".id, " u ".username, " u ".email, " u ".display_name, " u ".password_hash, " u              \
-      ".is_active, " u ".email_verified, " u ".created_at, " u ".updated_at"
-
-/* Read by message_read(). */
-#define MESSAGE_COLUMNS(v)                                                                         \
-    v ".id, " v ".conversation_id, " v ".seq, " v ".type, " v ".content, " v ".media_url, " v      \
-      ".client_key, " v ".created_at, " v ".edited_at, " v ".is_group, " v                         \
-      ".conversation_created_at, " v ".sender_id, " v ".sender_username, " v                       \
-      ".sender_display_name, " v ".sender_is_active, " v ".sender_created_at, " v                  \
-      ".sender_updated_at, " v ".recipient_id, " v ".recipient_username, " v ".recipient_created_at"
+#include "shared/sql_columns.h"
+#include "shared/sql_tables.h"
 
 static const struct sql_statement statements[SQL_COUNT] = {
     /* () -> version */
@@ -35,13 +23,16 @@ static const struct sql_statement statements[SQL_COUNT] = {
         " UNION ALL SELECT -u.id FROM users u WHERE NOT u.is_active"},
 
     /* username, email, display_name, password_hash, dialect (NULL: open no session),
-     * refresh_hash (NULL: none), session lifetime in s, user_agent, address -> user, session id */
+     * refresh_hash (NULL: none), session lifetime in s, user_agent, address, kind of mail to send
+     * (NULL: none) -> user, session id */
     [SQL_ACCOUNT_CREATE] = {"account_create",
         "WITH u AS (INSERT INTO users (username, email, display_name, password_hash)"
         "           VALUES ($1, $2, $3, $4) RETURNING *),"
         " s AS (INSERT INTO sessions (user_id, dialect, refresh_hash, expires_at, user_agent, address)"
         "       SELECT u.id, $5, $6::bytea, now() + $7::bigint * interval '1 s', $8, $9"
-        "         FROM u WHERE $5::text IS NOT NULL RETURNING id)"
+        "         FROM u WHERE $5::text IS NOT NULL RETURNING id),"
+        " m AS (INSERT INTO mail_outbox (kind, recipient)"
+        "       SELECT $10, u.email FROM u WHERE $10::text IS NOT NULL AND u.email IS NOT NULL)"
         " SELECT " USER_COLUMNS("u") ", (SELECT id FROM s) FROM u"},
 
     /* login (username or e-mail) -> user. A name that looks like somebody's e-mail is the e-mail's. */
@@ -97,12 +88,15 @@ static const struct sql_statement statements[SQL_COUNT] = {
         "       AND v.deleted_at IS NULL ORDER BY v.seq DESC LIMIT 1) l ON true"
         " WHERE p.user_id = $1::bigint ORDER BY l.created_at DESC, l.id DESC"},
 
-    /* () -> snapshot: everything visible now is behind us */
-    [SQL_FEED_START] = {"feed_start", "SELECT pg_current_snapshot()::text"},
+    /* () -> snapshot, highest id: everything visible now is behind us */
+    [SQL_FEED_START] = {"feed_start",
+        "SELECT pg_current_snapshot()::text,"
+        " greatest((SELECT max(id) FROM messages), (SELECT max(id) FROM events), 0)"},
 
     /* What became visible between two snapshots, messages and events in the order of their ids,
      * which is commit order within a conversation.
-     * old xmax, old xip (bigint[] text), new snapshot (NULL: now), after id, limit
+     * old xmax, old xip (bigint[] text), new snapshot (NULL: now), after id, limit, and (else NULL)
+     * the highest id handed out before the connection was lost: see feed.c
      * -> new snapshot, id, kind ('message' for a new one), event's conversation, user, actor,
      *    session, seq, created_at of conversation, user and actor, then the message; one row without
      *    id when there is nothing */
@@ -112,12 +106,12 @@ static const struct sql_statement statements[SQL_COUNT] = {
         "  (SELECT m.id, 'message' AS kind, m.id AS message_id, NULL::bigint AS conversation_id,"
         "          NULL::bigint AS user_id, NULL::bigint AS actor_id, NULL::bigint AS session_id,"
         "          NULL::bigint AS seq, NULL::timestamptz AS conversation_created_at"
-        "     FROM messages m WHERE (m.xid >= $1::xid8 OR m.xid = ANY ($2::xid8[])) AND m.id > $4::bigint"
+        "     FROM messages m WHERE (m.xid >= $1::xid8 OR m.xid = ANY ($2::xid8[]) OR m.id > $6::bigint) AND m.id > $4::bigint"
         "      AND pg_visible_in_snapshot(m.xid, (SELECT s FROM target)) ORDER BY m.id LIMIT $5::bigint)"
         "  UNION ALL"
         "  (SELECT e.id, e.kind, e.message_id, e.conversation_id, e.user_id, e.actor_id, e.session_id,"
         "          e.seq, e.conversation_created_at"
-        "     FROM events e WHERE (e.xid >= $1::xid8 OR e.xid = ANY ($2::xid8[])) AND e.id > $4::bigint"
+        "     FROM events e WHERE (e.xid >= $1::xid8 OR e.xid = ANY ($2::xid8[]) OR e.id > $6::bigint) AND e.id > $4::bigint"
         "      AND pg_visible_in_snapshot(e.xid, (SELECT s FROM target)) ORDER BY e.id LIMIT $5::bigint)"
         "  ORDER BY id LIMIT $5::bigint)"
         " SELECT t.s::text, c.id, c.kind, c.conversation_id, c.user_id, c.actor_id, c.session_id, c.seq,"
@@ -182,5 +176,7 @@ static const struct sql_statement statements[SQL_COUNT] = {
 
 const struct sql_statement *sql_statement(enum sql which)
 {
-    return &statements[which];
+    if (statements[which].name)
+        return &statements[which];
+    return sql_people[which].name ? &sql_people[which] : &sql_mail[which];
 }

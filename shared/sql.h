@@ -1,5 +1,5 @@
 /* Every SQL statement of the C code, by name. The texts, with their parameters and columns, are in
- * sql.c; --check-sql and a test prepare them all against the migrated schema. */
+ * sql.c, sql_people.c and sql_mail.c; --check-sql and a test prepare them all against the migrated schema. */
 #ifndef PARLEY_SQL_H
 #define PARLEY_SQL_H
 
@@ -25,6 +25,50 @@ enum sql {
     SQL_MEMBERS,
     SQL_MEMBERSHIP,
     SQL_TYPING,
+    /* sql_people.c */
+    SQL_DIRECT_START,
+    SQL_GROUP_CREATE,
+    SQL_GROUP_CREATE_WITH_CONTACTS,
+    SQL_GROUP_RENAME,
+    SQL_GROUP_DELETE,
+    SQL_MEMBERS_ADD,
+    SQL_MEMBERS_ADD_CONTACTS,
+    SQL_MEMBER_REMOVE,
+    SQL_CONVERSATION_LIST,
+    SQL_CONVERSATION_GET,
+    SQL_HISTORY_OLDER,
+    SQL_HISTORY_NEWER,
+    SQL_MESSAGE_EDIT,
+    SQL_MESSAGE_DELETE,
+    SQL_CONTACT_INVITE,
+    SQL_INVITATION_ANSWER,
+    SQL_CONTACT_REMOVE,
+    SQL_CONTACT_LIST,
+    SQL_INVITATION_LIST,
+    SQL_CONTACT_CHECK,
+    SQL_RECEIPT_MARK,
+    SQL_RECEIPTS_MARK,
+    SQL_DELIVERIES,
+    SQL_REACH,
+    SQL_PENDING,
+    SQL_ADDRESSEE,
+    SQL_USER_BY_NAME,
+    SQL_USER_LIST,
+    SQL_CHAT_LIST,
+    SQL_DAEMON_REGISTER,
+    SQL_DAEMON_HEARTBEAT,
+    SQL_PRESENCE_UP,
+    SQL_PRESENCE_DOWN,
+    SQL_PRESENCE_SWEEP,
+    SQL_PRESENCE_VIEWERS,
+    SQL_PRESENCE_PEOPLE,
+    /* sql_mail.c */
+    SQL_MAIL_FORGOT,
+    SQL_MAIL_CLAIM,
+    SQL_MAIL_FINISH,
+    SQL_MAIL_PURGE,
+    SQL_EMAIL_VERIFY,
+    SQL_PASSWORD_RESET,
     SQL_COUNT
 };
 

@@ -11,7 +11,10 @@
 /* ---- reading rows (store_read.c) ---- */
 
 void user_read(struct row *r, struct user *out);
+void person_read(struct row *r, struct user *out); /* what others may see */
 void message_read(struct row *r, struct message *out); /* deleted or no message: id 0 */
+void contact_read(struct row *r, struct contact *out);
+void invitation_read(struct row *r, struct invitation *out);
 
 /* ---- accounts and sessions (account_store.c) ---- */
 
@@ -25,6 +28,7 @@ struct new_session {
 
 struct new_account {
     const char *username, *email, *display_name, *password_hash; /* email NULL: none */
+    const char *mail; /* kind of mail to owe the address from the same moment on (mail_store.h); NULL: none */
 };
 
 /* ERR_USERNAME_TAKEN, ERR_EMAIL_TAKEN. *session_id is 0 when none was opened. */

@@ -180,7 +180,8 @@ static bool read_claims(jwt_t *jwt, const char *issuer, struct identity *out)
         .expires = jwt_get_grant_int(jwt, "exp"),
     };
     if (!iss || strcmp(iss, issuer) || !subject || !id_parse_uuid(subject, &sub) || !username ||
-        !dialect || !dialect_parse(dialect, &out->dialect))
+        !dialect || !dialect_parse(dialect, &out->dialect) || !jwt_get_grant(jwt, "jti") ||
+        jwt_get_grant_int(jwt, "iat") <= 0)
         return false;
     snprintf(out->username, sizeof out->username, "%s", username);
     out->user_created = sub.ms * 1000;

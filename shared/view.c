@@ -43,3 +43,18 @@ struct json_object *view_problem(enum error e, const char *sentence)
     json_object_object_add(o, "code", json_object_new_string(error_code(e)));
     return o;
 }
+
+
+struct json_object *view_list(const char *name, int count,
+                              struct json_object *(*item)(const void *list, int i),
+                              const void *list)
+{
+    struct json_object *array = json_object_new_array();
+    for (int i = 0; i < count; i++)
+        json_object_array_add(array, item(list, i));
+    if (!name)
+        return array;
+    struct json_object *o = json_object_new_object();
+    json_object_object_add(o, name, array);
+    return o;
+}

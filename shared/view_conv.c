@@ -117,17 +117,3 @@ struct json_object *view_conv_frame(const char *type, struct json_object *take_d
         json_object_object_add(o, "data", take_data);
     return o;
 }
-
-struct json_object *view_list(const char *name, int count,
-                              struct json_object *(*item)(const void *list, int i),
-                              const void *list)
-{
-    struct json_object *array = json_object_new_array();
-    for (int i = 0; i < count; i++)
-        json_object_array_add(array, item(list, i));
-    if (!name)
-        return array;
-    struct json_object *o = json_object_new_object();
-    json_object_object_add(o, name, array);
-    return o;
-}

@@ -1,6 +1,7 @@
 #!/bin/bash
 # All tests: the unit programs in $BUILD/unit, then the tests of the real stack, then one closing line.
-# `make test` has installed and built everything. Arguments go to pytest: tests/run.sh -k idempotent
+# `make test` has installed and built everything. Arguments stand in for the `tests` that pytest gets,
+# as in tests/run.sh tests/test_dm.py -k history
 #
 # Fails when a test fails, when a sanitizer speaks in a unit test (the stack's logs are read by the
 # tests themselves), or when a process that a test started is still there at the end.
@@ -38,7 +39,7 @@ attribute() {
 
 run_stack_tests() {
     local status=0 errors bad
-    /usr/bin/python3 -m pytest tests -q -n "$WORKERS" --junitxml="$report/junit.xml" "$@" || status=$?
+    /usr/bin/python3 -m pytest "${@:-tests}" -q -n "$WORKERS" --junitxml="$report/junit.xml" || status=$?
     errors=$(attribute errors) bad=$(attribute failures)
     skipped=$(attribute skipped)
     passed=$((passed + $(attribute tests) - errors - bad - skipped))

@@ -301,7 +301,7 @@ def test_since_the_newest_replays_nothing(alice, bob, connect):
 
 
 def test_without_since_nothing_old_is_sent(alice, bob, connect):
-    alice.make_message(bob, "old")
+    connect(alice).exchange(bob, "old")     # its echo: the daemon is through with it
     sock = connect(bob)
     alice.make_message(bob, "new")
     assert sock.recv_json()["content"] == "new"
@@ -332,7 +332,7 @@ def test_connecting_while_messages_flow_misses_and_doubles_none(alice, bob, conn
 
 @pytest.mark.parametrize("since", ["nonsense", "5", "-1", "", NOBODY, "6b29fc40-ca47-4067-b31d-00dd010662da", "0193e000"])
 def test_bad_since_gets_an_error_frame_and_live_messages_only(alice, bob, connect, since):
-    alice.make_message(bob, "old")
+    connect(alice).exchange(bob, "old")     # its echo: the daemon is through with it
     sock = connect(bob, since=since)
     assert_error(sock.recv_json())
     alice.make_message(bob, "new")

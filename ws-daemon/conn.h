@@ -41,6 +41,7 @@ struct conn {
     double tokens, tokens_at; /* frame rate: what is left, and when it was counted */
     double opened_at;         /* loop time, for the greeting's limit */
     char *since;              /* ?since= as it came, until used */
+    int64_t since_id;         /* the message it names: was shown, also when the feed has it yet to come */
     struct replay *replay;    /* while in CONN_REPLAY, or a page is under way */
     bool holding;             /* the replay has begun: live frames are held */
     struct typist *typists;   /* what its user is typing in */

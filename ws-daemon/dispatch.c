@@ -11,6 +11,7 @@
 #include "ws-daemon/pgpipe.h"
 #include "ws-daemon/replay.h"
 #include "ws-daemon/revoked.h"
+#include "ws-daemon/sender.h"
 #include "ws-daemon/server.h"
 #include "ws-daemon/typing.h"
 
@@ -58,7 +59,7 @@ static void to_user(struct daemon *d, struct rendering *r, int64_t user_id)
         next = c->user_next;
         if (m->id && m->is_group && !c->ops->groups)
             continue;
-        if (r->is_message && c->ops->wants && !c->ops->wants(c, m))
+        if (r->is_message && (c->since_id == m->id || (c->ops->wants && !c->ops->wants(c, m))))
             continue;
         struct frame *f = render(r, c->ops, m->id && m->sender.id == user_id);
         if (f)
@@ -331,7 +332,10 @@ static void on_said(void *arg, const char *payload)
 
 static void on_ready(void *arg)
 {
-    revoked_load(arg, server_listen);
+    struct daemon *d = arg;
+    pgpipe_hurry(d->queries);
+    sender_hurry(d->sender);
+    revoked_load(d, server_listen);
 }
 
 struct feed_owner dispatch_owner(struct daemon *d)

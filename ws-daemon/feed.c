@@ -1,6 +1,12 @@
 /* One connection: LISTEN, the polls and the heartbeat. LISTEN dies silently, so every few seconds the
  * daemon notifies itself; when that stays unheard the connection is given up. After any loss it
- * listens first and polls then, from where it stood. */
+ * listens first and polls then, from where it stood.
+ *
+ * A PostgreSQL that crashed may give out again the transaction ids whose end never reached the disk,
+ * and those can lie below our snapshot. Row ids never come twice: whatever is committed after the
+ * crash has a higher one than all before. So the first poll on a new connection also takes in what is
+ * above the highest id handed out. (A message's own snapshot, which ?since uses, needs no such care:
+ * every transaction it saw end had its record on disk before the message's.) */
 #include "ws-daemon/feed.h"
 
 #include "shared/arena.h"
@@ -36,6 +42,8 @@ struct feed {
     char *target;    /* of the batches under way, NULL: the next poll takes a new one */
     int64_t after;   /* last id handed out below target, 0: none */
     int64_t last;    /* last id of the batch the owner works on */
+    int64_t highest; /* id handed out, ever */
+    bool renewed;    /* the connection is a new one: take in what is above highest */
     bool more;       /* the batch was full: go on below the same target */
     struct arena arena;
 };
@@ -122,6 +130,10 @@ static void poll_now(struct feed *f)
     query_text(&q, f->target);
     query_int(&q, f->after);
     query_int(&q, BATCH);
+    if (f->renewed)
+        query_int(&q, f->highest);
+    else
+        query_null(&q);
     f->poked = false;
     f->state = pgpipe_submit(f->pipe, &q, 1, on_poll, f) == OK ? POLLING : OFFLINE;
 }
@@ -137,7 +149,9 @@ void feed_poke(struct feed *f)
 void feed_done(struct feed *f)
 {
     f->after = f->last;
+    f->highest = f->last > f->highest ? f->last : f->highest;
     if (!f->more) {
+        f->renewed = false;
         free(f->position);
         f->position = f->target;
         f->target = NULL;
@@ -208,7 +222,9 @@ static void on_start(void *arg, enum error e, PGresult **results, int count, con
     if (!f->position) {
         struct row r = row_at(results[1], 0, &f->arena);
         replace(&f->position, row_text(&r));
+        f->highest = row_int(&r);
     }
+    f->renewed = true;
     f->state = f->state == OFFLINE ? IDLE : f->state;
     f->owner.ready(f->owner.arg);
     feed_poke(f);
@@ -221,7 +237,7 @@ static void on_up(void *arg)
     query_init(&q[0], SQL_LISTEN);
     query_init(&q[1], SQL_FEED_START);
     if (pgpipe_submit(f->pipe, q, 2, on_start, f) == OK)
-        send_beat(f);
+        f->beat_heard = true; /* so far */
 }
 
 static void on_down(void *arg)

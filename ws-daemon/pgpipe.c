@@ -17,7 +17,7 @@ enum state {
     UP,         /* units may be submitted */
 };
 
-static const double CONNECT_TIMEOUT_S = 5, RETRY_LEAST_S = 0.05, RETRY_MOST_S = 2;
+static const double CONNECT_TIMEOUT_S = 5, RETRY_LEAST_S = 0.05, RETRY_MOST_S = 1;
 
 struct unit {
     struct unit *prev, *next;
@@ -40,13 +40,17 @@ struct pgpipe {
     ev_timer timer;
     ev_prepare flush; /* writes, once per turn of the loop, what units put into libpq's buffer */
     bool unflushed;
+    int watched; /* events the watcher waits for */
     double retry_s;
     struct unit *units;
 };
 
-/* Watch for these events on whatever socket libpq has now. */
+/* Watch for these events on whatever socket libpq has now. Once connected it stays the same. */
 static void watch(struct pgpipe *p, int events)
 {
+    if (events == p->watched && p->state >= PREPARING)
+        return;
+    p->watched = events;
     ev_io_stop(p->loop, &p->io);
     if (!events)
         return;
@@ -76,7 +80,7 @@ static void set_state(struct pgpipe *p, enum state state)
     p->state = state;
     switch (state) {
     case DOWN:
-        watch(p, 0);
+        watch(p, 0); /* before the descriptor is closed */
         PQfinish(p->conn);
         p->conn = NULL;
         p->unflushed = false;
@@ -377,4 +381,10 @@ void pgpipe_free(struct pgpipe *p)
 bool pgpipe_is_up(const struct pgpipe *p)
 {
     return p->state == UP;
+}
+
+void pgpipe_hurry(struct pgpipe *p)
+{
+    if (p->state == DOWN)
+        start(p);
 }

@@ -44,6 +44,9 @@ bool pgpipe_is_up(const struct pgpipe *p);
 MUSTCHECK enum error pgpipe_submit(struct pgpipe *p, const struct query *queries, int count,
                                    pgpipe_done *done, void *arg);
 
+/* The database is known to be back: connects now if it was waiting to. */
+void pgpipe_hurry(struct pgpipe *p);
+
 /* Gives the connection up, as when the server had closed it; it connects anew. */
 void pgpipe_reset(struct pgpipe *p, const char *reason);
 

@@ -136,6 +136,7 @@ void replay_start(struct conn *c)
         return;
     }
     c->replay->since = since;
+    c->since_id = since.id;
     begin(c);
 }
 

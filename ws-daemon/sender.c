@@ -283,6 +283,11 @@ int sender_backlog(const struct sender *s)
     return s->backlog;
 }
 
+void sender_hurry(struct sender *s)
+{
+    pgpipe_hurry(s->pipe);
+}
+
 struct sender *sender_new(struct daemon *d)
 {
     struct sender *s = calloc(1, sizeof *s);

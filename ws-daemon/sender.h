@@ -18,6 +18,9 @@ void sender_free(struct sender *s);
  * ERR_UNAVAILABLE: the database is away, or too much waits for it already. */
 MUSTCHECK enum error sender_submit(struct conn *c, const struct new_message *m);
 
+/* The database is known to be back. */
+void sender_hurry(struct sender *s);
+
 /* How many messages wait or are under way. */
 int sender_backlog(const struct sender *s);
 

@@ -306,6 +306,8 @@ static void fill_address(struct lws_context_creation_info *info, const char *lis
     snprintf(host, sizeof host, "%.*s", (int)(colon - listen), listen);
     info->port = atoi(colon + 1);
     info->iface = *host ? host : NULL;
+    if (*host && !strchr(host, ':')) /* with IPv6 on, an IPv4 address would bind every interface */
+        info->options |= LWS_SERVER_OPTION_DISABLE_IPV6;
 }
 
 void server_listen(struct daemon *d)

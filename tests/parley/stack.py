@@ -76,7 +76,7 @@ class Stack:
         self.prefix = list(prefix)      # of the command line: whom to run as
         self.env = {**QUICK_ENV, **(env or {})}
         self.settings = {**QUICK_SETTINGS, **(settings or {})}
-        self._probe = None              # an account that ready() asks with
+        self._probe = self._peer = None     # accounts that ready() asks with
         self.secrets = set()            # tokens and passwords seen in this stack; none may be logged
 
     # ------------------------------------------------------------------ starting and stopping
@@ -185,11 +185,11 @@ class Stack:
         return statuses == {200, 401} and all(map(self.daemon_answers, range(1, self.daemons + 1)))
 
     def daemon_answers(self, number):
-        """Whether the n-th daemon refuses a socket without a token, as it should."""
+        """Whether the n-th daemon stores a message and shows it, which takes all its connections."""
         try:
-            with DmSocket(self, daemon=number) as sock:
-                sock.expect_close(4001)
-            return True
+            self._peer = self._peer or account(self)
+            with DmSocket(self, self._probe.token, daemon=number) as sock:
+                return "id" in sock.exchange(self._peer, "is anybody there?")
         except (OSError, AssertionError, WebSocketException):
             return False
 

@@ -2,7 +2,10 @@
 #include "shared/validate.h"
 #include "tests/unit/unit.h"
 
-#define V(s, valid, characters) {s, sizeof s - 1, valid, characters}
+#define V(s, valid, characters)                                                                    \
+    {                                                                                              \
+        s, sizeof s - 1, valid, characters                                                         \
+    }
 
 static void test_the_table_of_utf8(void **state)
 {
@@ -30,12 +33,20 @@ static void test_the_table_of_utf8(void **state)
         V("a\x80", false, 0),
         V("\xc3\xa9\x80", false, 0),
         V("\xc3", false, 0), /* sequences that end too soon */
-        V("\xc3" "a", false, 0),
+        V("\xc3"
+          "a",
+          false, 0),
         V("\xe2\x82", false, 0),
-        V("\xe2\x82" "a", false, 0),
-        V("\xe2" "a\xac", false, 0),
+        V("\xe2\x82"
+          "a",
+          false, 0),
+        V("\xe2"
+          "a\xac",
+          false, 0),
         V("\xf0\x9f\x99", false, 0),
-        V("\xf0\x9f\x99" "a", false, 0),
+        V("\xf0\x9f\x99"
+          "a",
+          false, 0),
         V("\xc0\x80", false, 0), /* overlong */
         V("\xc0\xaf", false, 0),
         V("\xc1\xbf", false, 0),

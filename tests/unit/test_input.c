@@ -37,10 +37,21 @@ static void each_is(const char *const *texts, size_t count, enum error expected)
 static void test_objects_are_taken(void **state)
 {
     static const char *const good[] = {
-        "{}", " {} ", "\r\n\t{\r\n\t}\r\n\t", "{\"a\":1}", "{ \"a\" : [ 1 , -2.5e+3 , true , false , null ] }",
-        "{\"\":\"\"}", "{\"a\":{\"b\":{}}}", "{\"a\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\"}",
-        "{\"a\":\"\xf0\x9f\x99\x82\"}", "{\"a\":\"it's {[,:]} # // \\\\\"}", "{\"a\":0}", "{\"a\":-0}",
-        "{\"a\":0.5}", "{\"a\":1E5}", "{\"a\":1e-5}",
+        "{}",
+        " {} ",
+        "\r\n\t{\r\n\t}\r\n\t",
+        "{\"a\":1}",
+        "{ \"a\" : [ 1 , -2.5e+3 , true , false , null ] }",
+        "{\"\":\"\"}",
+        "{\"a\":{\"b\":{}}}",
+        "{\"a\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\"}",
+        "{\"a\":\"\xf0\x9f\x99\x82\"}",
+        "{\"a\":\"it's {[,:]} # // \\\\\"}",
+        "{\"a\":0}",
+        "{\"a\":-0}",
+        "{\"a\":0.5}",
+        "{\"a\":1E5}",
+        "{\"a\":1e-5}",
     };
     (void)state;
     each_is(good, LENGTH(good), OK);
@@ -48,7 +59,8 @@ static void test_objects_are_taken(void **state)
 
 static void test_what_is_no_object_is_an_invalid_body(void **state)
 {
-    static const char *const others[] = {"[]", "[{}]", "\"x\"", "1", "-1.5", "true", "false", "null", " null "};
+    static const char *const others[] = {"[]",   "[{}]",  "\"x\"", "1",     "-1.5",
+                                         "true", "false", "null",  " null "};
     (void)state;
     each_is(others, LENGTH(others), ERR_INVALID_BODY);
 }
@@ -56,13 +68,49 @@ static void test_what_is_no_object_is_an_invalid_body(void **state)
 static void test_what_is_no_json_is_refused(void **state)
 {
     static const char *const bad[] = {
-        "", " ", "{", "}", "{]", "{\"a\"}", "{\"a\":}", "{\"a\":1", "{\"a\":1,}", "{,}", "{\"a\" 1}",
-        "{\"a\":1 \"b\":2}", "{\"a\":[1,]}", "{\"a\":[,1]}", "{\"a\":[1 2]}", "{\"a\":[1}", "{'a':1}",
-        "{\"a\":'b'}", "{a:1}", "{\"a\":b}", "{\"a\":NaN}", "{\"a\":Infinity}", "{\"a\":-Infinity}",
-        "{\"a\":True}", "{\"a\":TRUE}", "{\"a\":nul}", "{\"a\":nulll}", "{\"a\":undefined}",
-        "{/* c */}", "{} // c", "{\"a\":1}#", "{\"a\":0x10}", "{\"a\":\"b}", "{\"a\":\"\\x41\"}",
-        "{\"a\":\"\\u12\"}", "{\"a\":\"\\u12G4\"}", "{\"a\":\"\\", "{\"a\":\"\\u", "{\"a\":\"\\u004",
-        "{\"a\":\"b\nc\"}", "{\"a\":\"b\tc\"}", "{\"a\n\":1}", "\xef\xbb\xbf{}",
+        "",
+        " ",
+        "{",
+        "}",
+        "{]",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1",
+        "{\"a\":1,}",
+        "{,}",
+        "{\"a\" 1}",
+        "{\"a\":1 \"b\":2}",
+        "{\"a\":[1,]}",
+        "{\"a\":[,1]}",
+        "{\"a\":[1 2]}",
+        "{\"a\":[1}",
+        "{'a':1}",
+        "{\"a\":'b'}",
+        "{a:1}",
+        "{\"a\":b}",
+        "{\"a\":NaN}",
+        "{\"a\":Infinity}",
+        "{\"a\":-Infinity}",
+        "{\"a\":True}",
+        "{\"a\":TRUE}",
+        "{\"a\":nul}",
+        "{\"a\":nulll}",
+        "{\"a\":undefined}",
+        "{/* c */}",
+        "{} // c",
+        "{\"a\":1}#",
+        "{\"a\":0x10}",
+        "{\"a\":\"b}",
+        "{\"a\":\"\\x41\"}",
+        "{\"a\":\"\\u12\"}",
+        "{\"a\":\"\\u12G4\"}",
+        "{\"a\":\"\\",
+        "{\"a\":\"\\u",
+        "{\"a\":\"\\u004",
+        "{\"a\":\"b\nc\"}",
+        "{\"a\":\"b\tc\"}",
+        "{\"a\n\":1}",
+        "\xef\xbb\xbf{}",
     };
     (void)state;
     each_is(bad, LENGTH(bad), ERR_BAD_JSON);
@@ -71,9 +119,10 @@ static void test_what_is_no_json_is_refused(void **state)
 static void test_numbers_are_written_as_json_says(void **state)
 {
     static const char *const bad[] = {
-        "{\"a\":01}", "{\"a\":-01}", "{\"a\":00}", "{\"a\":+1}", "{\"a\":.5}", "{\"a\":1.}", "{\"a\":-}",
-        "{\"a\":1e}", "{\"a\":1e+}", "{\"a\":--1}", "{\"a\":1.2.3}", "{\"a\":1e2e3}", "{\"a\":1-2}",
-        "{\"a\":[01]}", "{\"a\":[1.]}", "{\"a\":-.5}", "{\"a\":1.e5}",
+        "{\"a\":01}",    "{\"a\":-01}",   "{\"a\":00}",  "{\"a\":+1}",   "{\"a\":.5}",
+        "{\"a\":1.}",    "{\"a\":-}",     "{\"a\":1e}",  "{\"a\":1e+}",  "{\"a\":--1}",
+        "{\"a\":1.2.3}", "{\"a\":1e2e3}", "{\"a\":1-2}", "{\"a\":[01]}", "{\"a\":[1.]}",
+        "{\"a\":-.5}",   "{\"a\":1.e5}",
     };
     (void)state;
     each_is(bad, LENGTH(bad), ERR_BAD_JSON);
@@ -81,7 +130,8 @@ static void test_numbers_are_written_as_json_says(void **state)
 
 static void test_bytes_behind_the_object_are_refused(void **state)
 {
-    static const char *const bad[] = {"{}{}", "{} {}", "{}x", "{},", "{}]", "{}}", "{}0", "{}\"", "{} null"};
+    static const char *const bad[] = {"{}{}", "{} {}", "{}x",  "{},",    "{}]",
+                                      "{}}",  "{}0",   "{}\"", "{} null"};
     struct input in;
     (void)state;
     each_is(bad, LENGTH(bad), ERR_BAD_JSON);
@@ -106,8 +156,14 @@ static void test_nul_bytes_are_refused_everywhere(void **state)
 static void test_invalid_utf8_is_refused(void **state)
 {
     static const char *const bad[] = {
-        "{\"a\":\"\xff\"}", "{\"a\":\"\xc0\xaf\"}", "{\"a\":\"\xed\xa0\x80\"}", "{\"a\":\"\xc3\"}",
-        "{\"\xe2\x82\":1}", "{\"a\":\"\xf4\x90\x80\x80\"}", "\xff", "{}\xc3\xa9",
+        "{\"a\":\"\xff\"}",
+        "{\"a\":\"\xc0\xaf\"}",
+        "{\"a\":\"\xed\xa0\x80\"}",
+        "{\"a\":\"\xc3\"}",
+        "{\"\xe2\x82\":1}",
+        "{\"a\":\"\xf4\x90\x80\x80\"}",
+        "\xff",
+        "{}\xc3\xa9",
     };
     (void)state;
     each_is(bad, LENGTH(bad), ERR_BAD_JSON);
@@ -116,10 +172,18 @@ static void test_invalid_utf8_is_refused(void **state)
 static void test_surrogates_come_in_pairs(void **state)
 {
     static const char *const bad[] = {
-        "{\"a\":\"\\ud83d\"}", "{\"a\":\"\\ude42\"}", "{\"a\":\"\\ud83dx\"}", "{\"a\":\"\\ud83d\\n\"}",
-        "{\"a\":\"\\ude42\\ud83d\"}", "{\"a\":\"\\ud83d\\ud83d\\ude42\"}", "{\"a\":\"\\ud83d\\u0041\"}",
-        "{\"a\":\"\\ud83d\\ude42\\ude42\"}", "{\"\\udc00\":1}", "{\"a\":\"\\ud83d\",\"b\":\"\\ude42\"}",
-        "{\"a\":\"\\uDBFF\"}", "{\"a\":\"\\uDFFF\"}",
+        "{\"a\":\"\\ud83d\"}",
+        "{\"a\":\"\\ude42\"}",
+        "{\"a\":\"\\ud83dx\"}",
+        "{\"a\":\"\\ud83d\\n\"}",
+        "{\"a\":\"\\ude42\\ud83d\"}",
+        "{\"a\":\"\\ud83d\\ud83d\\ude42\"}",
+        "{\"a\":\"\\ud83d\\u0041\"}",
+        "{\"a\":\"\\ud83d\\ude42\\ude42\"}",
+        "{\"\\udc00\":1}",
+        "{\"a\":\"\\ud83d\",\"b\":\"\\ude42\"}",
+        "{\"a\":\"\\uDBFF\"}",
+        "{\"a\":\"\\uDFFF\"}",
     };
     struct input in;
     struct text t;
@@ -170,7 +234,8 @@ static void test_the_last_of_two_members_with_one_name_counts(void **state)
 
 static void test_texts_are_strings_kept_to_the_byte(void **state)
 {
-    static const char *const wrong[] = {"1", "1.5", "true", "[]", "[\"x\"]", "{}", "\"a\\u0000b\"", "\"\\u0000\""};
+    static const char *const wrong[] = {"1",       "1.5", "true",          "[]",
+                                        "[\"x\"]", "{}",  "\"a\\u0000b\"", "\"\\u0000\""};
     struct input in;
     struct text t;
     (void)state;

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#define UUID "019b76da-a800-7000-8000-00000000002a"
+#define UUID    "019b76da-a800-7000-8000-00000000002a"
 #define UUID_MS 0x019b76daa800LL
 
 static void parse(struct input *in, const char *format, const char *value)
@@ -29,8 +29,19 @@ static enum error ref_of(const char *value, bool integers, struct ref *out)
 static void test_api_rows_are_named_by_uuid(void **state)
 {
     static const char *const bad[] = {
-        "42", "\"42\"", "0", "true", "[]", "{}", "\"\"", "\"x\"", "\"" UUID "0\"", "\" " UUID "\"",
-        "\"" UUID "\\u0000\"", "\"" UUID "\\u0000x\"", "[\"" UUID "\"]",
+        "42",
+        "\"42\"",
+        "0",
+        "true",
+        "[]",
+        "{}",
+        "\"\"",
+        "\"x\"",
+        "\"" UUID "0\"",
+        "\" " UUID "\"",
+        "\"" UUID "\\u0000\"",
+        "\"" UUID "\\u0000x\"",
+        "[\"" UUID "\"]",
     };
     struct ref ref;
     (void)state;
@@ -45,9 +56,27 @@ static void test_api_rows_are_named_by_uuid(void **state)
 static void test_v1_rows_are_named_by_integer(void **state)
 {
     static const char *const bad[] = {
-        "0", "-1", "1.0", "1.5", "1e2", "true", "[]", "{}", "\"\"", "\"0\"", "\"-1\"", "\"4 2\"", "\"42\\u0000\"",
-        "\"42\\u0000x\"", "\"" UUID "\"", "9223372036854775808", "-9223372036854775809",
-        "18446744073709551617", "99999999999999999999999999999999", "1e400", "[42]",
+        "0",
+        "-1",
+        "1.0",
+        "1.5",
+        "1e2",
+        "true",
+        "[]",
+        "{}",
+        "\"\"",
+        "\"0\"",
+        "\"-1\"",
+        "\"4 2\"",
+        "\"42\\u0000\"",
+        "\"42\\u0000x\"",
+        "\"" UUID "\"",
+        "9223372036854775808",
+        "-9223372036854775809",
+        "18446744073709551617",
+        "99999999999999999999999999999999",
+        "1e400",
+        "[42]",
     };
     struct ref ref;
     (void)state;
@@ -84,8 +113,10 @@ static void test_arrays_of_rows_are_bounded_and_of_one_form(void **state)
     struct ref refs[3];
     int count;
     (void)state;
-    parse(&in, "{\"three\":[1,\"2\",3],\"four\":[1,2,3,4],\"none\":[],\"null\":null,\"one\":1,"
-               "\"mixed\":[1,\"%s\"],\"hole\":[1,null],\"deep\":[[1]]}", UUID);
+    parse(&in,
+          "{\"three\":[1,\"2\",3],\"four\":[1,2,3,4],\"none\":[],\"null\":null,\"one\":1,"
+          "\"mixed\":[1,\"%s\"],\"hole\":[1,null],\"deep\":[[1]]}",
+          UUID);
     assert_int_equal(input_refs(&in, "three", true, refs, 3, &count), OK);
     assert_int_equal(count, 3);
     assert_true(refs[0].id == 1 && refs[1].id == 2 && refs[2].id == 3);
@@ -111,8 +142,11 @@ static void test_arrays_of_texts_are_bounded(void **state)
     struct text texts[2];
     int count;
     (void)state;
-    parse(&in, "{\"two\":[\"bob\",\"%s\"],\"three\":[\"a\",\"b\",\"c\"],\"wrong\":[\"a\",1],\"text\":\"a\","
-               "\"nul\":[\"a\\u0000\"],\"hole\":[null]}", "eve");
+    parse(
+        &in,
+        "{\"two\":[\"bob\",\"%s\"],\"three\":[\"a\",\"b\",\"c\"],\"wrong\":[\"a\",1],\"text\":\"a\","
+        "\"nul\":[\"a\\u0000\"],\"hole\":[null]}",
+        "eve");
     assert_int_equal(input_texts(&in, "two", texts, 2, &count), OK);
     assert_int_equal(count, 2);
     assert_string_equal(texts[0].s, "bob");
@@ -170,9 +204,21 @@ static void test_forms_give_texts(void **state)
     static const struct {
         const char *form, *a; /* the member a; NULL: absent */
     } good[] = {
-        {"", NULL}, {"a=1", "1"}, {"b=2&a=1", "1"}, {"a=1&a=2", "2"}, {"a=", ""}, {"a", ""},
-        {"a&b", ""}, {"=1", NULL}, {"&&a=1&", "1"}, {"a=b=c", "b=c"}, {"a=x+y%2Bz", "x y+z"},
-        {"%61=1", "1"}, {"a=%C3%A9", "\xc3\xa9"}, {"a=\xc3\xa9", "\xc3\xa9"}, {"a=%26%3D", "&="},
+        {"", NULL},
+        {"a=1", "1"},
+        {"b=2&a=1", "1"},
+        {"a=1&a=2", "2"},
+        {"a=", ""},
+        {"a", ""},
+        {"a&b", ""},
+        {"=1", NULL},
+        {"&&a=1&", "1"},
+        {"a=b=c", "b=c"},
+        {"a=x+y%2Bz", "x y+z"},
+        {"%61=1", "1"},
+        {"a=%C3%A9", "\xc3\xa9"},
+        {"a=\xc3\xa9", "\xc3\xa9"},
+        {"a=%26%3D", "&="},
         {"A=1", NULL},
     };
     (void)state;
@@ -192,7 +238,8 @@ static void test_forms_give_texts(void **state)
 static void test_malformed_forms_are_refused(void **state)
 {
     static const char *const bad[] = {
-        "a=%", "a=%4", "a=%zz", "%=1", "%4=1", "a=%ff", "%ff=1", "a=\xff", "a=%ed%a0%80", "%00=1", "a%00b=1",
+        "a=%",   "a=%4",   "a=%zz",       "%=1",   "%4=1",    "a=%ff",
+        "%ff=1", "a=\xff", "a=%ed%a0%80", "%00=1", "a%00b=1",
     };
     (void)state;
     for (size_t i = 0; i < LENGTH(bad); i++) {

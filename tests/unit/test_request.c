@@ -387,11 +387,12 @@ static void test_refusal_is_answered_in_the_contracts_shape(void **state)
 {
     struct fixture f;
     struct reply out = {0};
+    struct text head, body;
     (void)state;
     open_request(&f, ENV("REQUEST_METHOD=GET", "REQUEST_URI=/nope", "REQUEST_ID=r1",
                          "HTTP_ORIGIN=https://app.example"), "", 0);
     router_serve(&f.req, &out);
-    struct text head = reply_head(&out, &f.req), body = reply_body(&out, &f.req);
+    reply_render(&out, &f.req, &head, &body);
     assert_string_equal(body.s, "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,"
                                 "\"detail\":\"Resource not found\",\"error\":\"Resource not found\","
                                 "\"code\":\"not_found\"}");
@@ -408,11 +409,12 @@ static void test_refusal_is_answered_in_the_contracts_shape(void **state)
 static const char *head_of(struct fixture *f, char *const *env)
 {
     struct reply out = {0};
+    struct text head, body;
     open_request(f, env, "", 0);
     router_serve(&f->req, &out);
-    const char *head = reply_head(&out, &f->req).s;
+    reply_render(&out, &f->req, &head, &body);
     reply_release(&out);
-    return head;
+    return head.s;
 }
 
 static void test_headers_by_status(void **state)

@@ -1,0 +1,27 @@
+/* Access tokens this worker has verified before. A client shows the same token with every request,
+ * and verifying it costs as much as everything else the worker itself does for a send. */
+#ifndef PARLEY_TOKEN_CACHE_H
+#define PARLEY_TOKEN_CACHE_H
+
+#include "shared/token.h"
+
+enum {
+    TOKEN_CACHE = 256,
+    TOKEN_TEXT = 512 /* longer ones, which we do not make, are verified each time */
+};
+
+struct token_cache {
+    struct passed {
+        char text[TOKEN_TEXT];
+        struct identity who; /* expires 0: an empty place */
+    } passed[TOKEN_CACHE];
+};
+
+/* token_verify() with a memory. */
+MUSTCHECK enum error token_cache_verify(struct token_cache *cache, const struct keyring *ring,
+                                        const char *issuer, const char *text, struct identity *out);
+
+/* Forgets everything: the keys have changed. */
+void token_cache_clear(struct token_cache *cache);
+
+#endif

@@ -1,0 +1,94 @@
+/* The outbox and the links; db/0003_mail.sql has the rules. */
+#include "shared/mail_store.h"
+
+#include <string.h>
+
+static const char *const state_names[] = {
+    [MAIL_SENT] = "sent", [MAIL_LOGGED] = "logged", [MAIL_FAILED] = "failed", [MAIL_PENDING] = "pending"};
+
+enum error mail_forgot(struct db *db, const char *address)
+{
+    struct query q;
+    query_init(&q, SQL_MAIL_FORGOT);
+    query_text(&q, address);
+    return db_execute(db, &q);
+}
+
+/* A statement that answers whether the link was good. */
+static enum error use_link(struct db *db, const struct query *q)
+{
+    PGresult *res;
+    enum error e = db_run(db, q, &res);
+    if (e != OK)
+        return e;
+    struct row r = row_at(res, 0, NULL);
+    e = row_bool(&r) ? OK : ERR_LINK_INVALID;
+    PQclear(res);
+    return e;
+}
+
+enum error email_verify(struct db *db, const unsigned char hash[SECRET_HASH])
+{
+    struct query q;
+    query_init(&q, SQL_EMAIL_VERIFY);
+    query_bytes(&q, hash, SECRET_HASH);
+    return use_link(db, &q);
+}
+
+enum error password_reset(struct db *db, const unsigned char hash[SECRET_HASH], const char *password)
+{
+    struct query q;
+    query_init(&q, SQL_PASSWORD_RESET);
+    query_bytes(&q, hash, SECRET_HASH);
+    query_text(&q, password);
+    return use_link(db, &q);
+}
+
+enum error mail_claim(struct db *db, struct arena *a, const unsigned char hash[SECRET_HASH],
+                      int64_t lease, struct mail *out)
+{
+    struct query q;
+    PGresult *res;
+    query_init(&q, SQL_MAIL_CLAIM);
+    query_bytes(&q, hash, SECRET_HASH);
+    query_int(&q, lease);
+    enum error e = db_run(db, &q, &res);
+    if (e != OK)
+        return e;
+    struct row r = row_at(res, 0, a);
+    out->id = row_int(&r);
+    out->attempt = row_int(&r);
+    out->kind = row_text(&r);
+    out->recipient = row_text(&r);
+    out->username = row_text(&r);
+    out->created_at = row_time(&r);
+    PQclear(res);
+    return OK;
+}
+
+enum error mail_finish(struct db *db, const struct mail *m, enum mail_state *state,
+                       const char *reason, int64_t delay_ms)
+{
+    struct query q;
+    PGresult *res;
+    query_init(&q, SQL_MAIL_FINISH);
+    query_int(&q, m->id);
+    query_int(&q, m->attempt);
+    query_text(&q, state_names[*state]);
+    query_text(&q, reason);
+    query_int(&q, delay_ms);
+    enum error e = db_run(db, &q, &res);
+    if (e != OK)
+        return e;
+    if (PQntuples(res) && !strcmp(PQgetvalue(res, 0, 0), state_names[MAIL_FAILED]))
+        *state = MAIL_FAILED;
+    PQclear(res);
+    return OK;
+}
+
+enum error mail_purge(struct db *db)
+{
+    struct query q;
+    query_init(&q, SQL_MAIL_PURGE);
+    return db_execute(db, &q);
+}

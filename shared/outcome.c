@@ -1,0 +1,59 @@
+/* One table for all functions: an outcome means the same wherever it comes from. */
+#include "shared/outcome.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static const struct {
+    const char *outcome;
+    enum error error;
+} table[] = {
+    {"ok", OK},
+    {"sent", OK},
+    {"replayed", OK},
+    {"created", OK},
+    {"existing", OK},
+    {"invited", OK},
+    {"accepted", OK},
+    {"no_session", ERR_UNAUTHORIZED},
+    {"conflict", ERR_IDEMPOTENCY_CONFLICT},
+    {"self", ERR_SELF_MESSAGE},
+    {"no_peer", ERR_RECIPIENT_NOT_FOUND},
+    {"no_conversation", ERR_CONVERSATION_NOT_FOUND},
+    {"no_message", ERR_MESSAGE_NOT_FOUND},
+    {"no_user", ERR_USER_NOT_FOUND},
+    {"not_found", ERR_NOT_FOUND},
+    {"forbidden", ERR_NOT_MEMBER},
+    {"not_member", ERR_NOT_MEMBER},
+    {"not_owner", ERR_NOT_OWNER},
+    {"not_sender", ERR_FORBIDDEN},
+    {"direct", ERR_SYSTEM_ROOM},
+    {"owner_leaves", ERR_OWNER_LEAVES},
+    {"self_invitation", ERR_SELF_INVITATION},
+    {"already_contacts", ERR_ALREADY_CONTACTS},
+    {"already_invited", ERR_ALREADY_INVITED},
+};
+
+enum error outcome_error(const char *outcome)
+{
+    for (size_t i = 0; outcome && i < sizeof table / sizeof *table; i++)
+        if (!strcmp(outcome, table[i].outcome))
+            return table[i].error;
+    return ERR_INTERNAL;
+}
+
+enum error outcome_result(const PGresult *res)
+{
+    return outcome_error(PQgetisnull(res, 0, 0) ? NULL : PQgetvalue(res, 0, 0));
+}
+
+enum error outcome_run(struct db *db, const struct query *q)
+{
+    PGresult *res;
+    enum error e = db_run(db, q, &res);
+    if (e != OK)
+        return e;
+    e = outcome_result(res);
+    PQclear(res);
+    return e;
+}

@@ -1,0 +1,16 @@
+/* What the functions in db/ answer when they may refuse. */
+#ifndef PARLEY_OUTCOME_H
+#define PARLEY_OUTCOME_H
+
+#include "shared/db.h"
+#include "shared/error.h"
+
+/* OK for the outcomes that come with a result. NULL or a word nobody knows: ERR_INTERNAL. */
+enum error outcome_error(const char *outcome);
+
+/* The outcome in a result's first column, which is all that matters of it. */
+MUSTCHECK enum error outcome_result(const PGresult *res);
+/* Runs a statement that answers just that. */
+MUSTCHECK enum error outcome_run(struct db *db, const struct query *q);
+
+#endif

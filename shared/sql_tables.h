@@ -1,0 +1,11 @@
+/* The parts of the statement table; sql_statement() looks in all. */
+#ifndef PARLEY_SQL_TABLES_H
+#define PARLEY_SQL_TABLES_H
+
+#include "shared/sql.h"
+
+/* With gaps where another has the statement. */
+extern const struct sql_statement sql_people[SQL_COUNT];
+extern const struct sql_statement sql_mail[SQL_COUNT];
+
+#endif

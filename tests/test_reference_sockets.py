@@ -1,0 +1,133 @@
+"""docs/realtime.md is true: its frames are sent over real sockets and answered as it shows.
+
+A code block's info string says what it is: `json conv client bob` is a frame Bob sends in the conv
+dialect, `json conv server` one that Alice's socket gets, `http alice` a request of hers. Comments open
+and close sockets: `<!-- bob: close -->`. Each section is played in a world of its own.
+"""
+
+import json
+import re
+from collections import defaultdict
+from contextlib import ExitStack
+
+import pytest
+
+from parley.reference import ROOT, World, reference
+from parley.sockets import Closed, Socket
+
+TEXT = (ROOT / "docs/realtime.md").read_text()
+PATHS = {"dm": "/ws/chat", "conv": "/api/v1/ws", "p2p": "/ws", "rooms": "/v1/messages/ws", "groups": "/ws"}
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+PATIENCE = 8                            # seconds for a frame; going offline takes a while on purpose
+
+STEP = re.compile(r"^```(?P<info>(?:json|text|http) [^\n]+)\n(?P<block>.*?)^```$|^<!-- (?P<who>\w+): (?P<deed>[\w ]+) -->$",
+                  re.M | re.S)
+
+
+# ---------------------------------------------------------------------- the document's steps
+
+def sections():
+    """[(dialect, title, steps)]; a step is (kind, who, content)."""
+    for chapter in re.split(r"^## ", TEXT, flags=re.M)[1:]:
+        dialect = chapter.split("\n", 1)[0]
+        for section in re.split(r"^### ", chapter, flags=re.M)[1:]:
+            steps = [step(m, dialect) for m in STEP.finditer(section)]
+            if steps:
+                yield dialect, section.split("\n", 1)[0], steps
+
+
+def step(m, dialect):
+    if m["deed"]:
+        return m["deed"], m["who"], None
+    syntax, *words = m["info"].split()
+    if syntax == "http":
+        return "http", words[0], m["block"]
+    assert words[0] == dialect, f"a {words[0]} frame in the chapter of {dialect}"
+    who = words[2] if len(words) > 2 else "alice"
+    return words[1], who, json.loads(m["block"]) if syntax == "json" else m["block"].rstrip("\n")
+
+
+def test_every_code_block_is_marked():
+    marks = re.findall(r"^```(\S.*)$", TEXT, re.M)
+    assert marks and all(re.fullmatch(r"(json|text) (dm|conv|p2p|rooms|groups) (client|server)( bob)?|http alice", m) for m in marks), marks
+
+
+def test_every_close_code_of_the_error_table_is_explained():
+    header = (ROOT / "shared/error.h").read_text().replace("\\\n", " ")
+    sent = set(re.findall(r"X\(\w+, \d+, ([1-9]\d*)", header))
+    assert sent <= set(re.findall(r"\b(?:1|4)\d{3}\b", TEXT.split("| close code |")[1].split("\n\n")[0]))
+
+
+# ---------------------------------------------------------------------- playing them
+
+def like(shown, got, world):
+    """got is the frame shown, but for ids and times that are only made when it is played."""
+    if isinstance(shown, dict):
+        return isinstance(got, dict) and shown.keys() == got.keys() and all(like(v, got[k], world) for k, v in shown.items())
+    real = world.real(shown)
+    if isinstance(shown, str) and real == shown and isinstance(got, str):
+        for form in (UUID, TIME):
+            if form.fullmatch(shown):
+                return bool(form.fullmatch(got))
+    if shown == reference()["x-example-world"]["new"]["integer"]:
+        return isinstance(got, int) and got > 0
+    return got == real
+
+
+class Play:
+    """One section: the sockets of its people, and the frames each got so far."""
+
+    def __init__(self, stack, dialect, sockets):
+        self.stack, self.dialect, self.sockets = stack, dialect, sockets
+        self.world = World(stack)
+        self.opened, self.got = {}, defaultdict(list)
+
+    def socket(self, who, with_token=True):
+        if who not in self.opened:
+            token = self.world.people[who].token if with_token else None
+            header = [f"Sec-WebSocket-Protocol: chat.{self.dialect}"]
+            self.opened[who] = self.sockets.enter_context(Socket(self.stack, token, path=PATHS[self.dialect], header=header))
+        return self.opened[who]
+
+    def run(self, steps):
+        said = {who for kind, who, _ in steps if kind.startswith("open")}
+        for who in sorted({w for kind, w, _ in steps if kind in ("client", "server")} - said, reverse=True):
+            self.socket(who)            # Bob before Alice, unless the text opens them itself
+        for kind, who, content in steps:
+            getattr(self, kind.replace(" ", "_"))(who, content)
+
+    def open(self, who, _):
+        self.socket(who)
+
+    def open_without_token(self, who, _):
+        self.socket(who, with_token=False)
+
+    def close(self, who, _):
+        self.opened.pop(who).close()
+
+    def client(self, who, frame):
+        self.socket(who).send(self.world.real(frame))
+
+    def http(self, who, text):
+        head, _, body = text.partition("\n\n")
+        method, path = head.split()
+        body = {"json": self.world.real(json.loads(body))} if body.strip() else {}
+        resp = self.world.people[who].call(method, self.world.real(path), **body)
+        assert resp.status_code < 300, f"{head}: {resp.status_code} {resp.text}"
+
+    def server(self, who, shown):
+        """The frame shown has come, or comes; each frame counts once."""
+        seen = self.got[who]
+        while not any(like(shown, frame, self.world) for frame in seen):
+            try:
+                seen.append(self.socket(who).recv_json(PATIENCE))
+            except (TimeoutError, Closed) as end:
+                raise AssertionError(f"{who} did not get {json.dumps(shown)}\nbut {json.dumps(seen)}\nthen {end}") from None
+        del seen[next(i for i, frame in enumerate(seen) if like(shown, frame, self.world))]
+
+
+@pytest.mark.parametrize("dialect,title,steps", [pytest.param(*s, id=f"{s[0]}-{s[1]}".replace(" ", "-").lower()) for s in sections()])
+def test_frames_are_answered_as_shown(stack, dialect, title, steps):
+    with ExitStack() as sockets:
+        Play(stack, dialect, sockets).run(steps)
