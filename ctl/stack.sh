@@ -83,6 +83,7 @@ lay_out() {
         [ -x "$TOP/$BUILD/$program" ] || die "$BUILD/$program is missing: run make"
         install -m 755 "$TOP/$BUILD/$program" "$VAR/bin/"
     done
+    [ ! -x "$TOP/$BUILD/courier" ] || install -m 755 "$TOP/$BUILD/courier" "$VAR/bin/"
 }
 
 # ---------------------------------------------------------------- PostgreSQL
@@ -148,6 +149,7 @@ configure_programs() {
         echo "DATABASE_URL=$DATABASE_URL"
         [ -n "${PARLEY_SET_KEY_FILE+set}" ] || echo "KEY_FILE=$VAR/keys/jwt.keys"
         [ -n "${PARLEY_SET_CORS_ORIGINS+set}" ] || echo "CORS_ORIGINS=localhost"
+        [ -n "${PARLEY_SET_PUBLIC_URL+set}" ] || echo "PUBLIC_URL=http://$PROBE:$PORT"
         for name in "${!PARLEY_SET_@}"; do
             echo "${name#PARLEY_SET_}=${!name}"
         done
@@ -313,6 +315,11 @@ start_services() {
     add_service fcgi-app TERM 10000
     add_service fcgi-auth TERM 10000
     for name in $(daemons); do add_service "$name" TERM 10000; done
+    if [ -x "$VAR/bin/courier" ]; then
+        # It listens nowhere, so its settings are looked at here rather than in its log.
+        "${AS[@]}" "$VAR/bin/courier" --config "$VAR/conf/parley.env" --check-sql || die "courier does not start"
+        add_service courier TERM 10000
+    fi
     add_service nginx QUIT 5000                 # SIGQUIT lets requests under way finish
     add_service rotate TERM 1000
     rescan
@@ -343,7 +350,7 @@ take_down() {
     [ -d "$VAR/service" ] || return 0
     s6-svc -d "$VAR/service/nginx" 2>/dev/null || true
     for dir in "$VAR"/service/ws-daemon*; do [ ! -d "$dir" ] || down "${dir##*/}"; done
-    for dir in nginx fcgi-app fcgi-auth rotate postgres; do [ ! -d "$VAR/service/$dir" ] || down $dir; done
+    for dir in nginx fcgi-app fcgi-auth courier rotate postgres; do [ ! -d "$VAR/service/$dir" ] || down $dir; done
     if pid=$(supervisor); then
         s6-svscanctl -t "$VAR/service"
         while [ -d "/proc/$pid" ] && [ "$(supervisor)" = "$pid" ]; do pause; done

@@ -68,7 +68,14 @@ static bool set(const struct setting *s, const char *value, FILE *errors, struct
         fprintf(errors, "LOG_LEVEL has to be debug, info, notice, warn or error, not \"%s\"\n", value);
         return false;
     }
-    *(const char **)at = strdup(value);
+    /* Settings live as long as the process; one that is set twice gives the first value back. */
+    static char *values[SETTINGS];
+    char **own = &values[s - settings];
+    free(*own);
+    *own = strdup(value);
+    if (!*own)
+        abort();
+    *(const char **)at = *own;
     return true;
 }
 

@@ -31,11 +31,32 @@
          "`localhost`: every origin on this machine")                                              \
     INT(socket_rate, SOCKET_RATE, 50, 1, 100000, "frames per second a socket may send on average") \
     INT(socket_burst, SOCKET_BURST, 200, 1, 100000, "frames it may send at once")                  \
+    INT(presence_debounce, PRESENCE_DEBOUNCE, 2000, 0, 60000,                                      \
+        "milliseconds a user may be without a socket and still count as online")                   \
     INT(sockets_per_user, SOCKETS_PER_USER, 100, 1, 100000, "sockets of one user on a daemon")     \
     INT(outbox_max, OUTBOX_MAX, 1048576, 65536, 1073741824,                                        \
         "bytes waiting for one socket before it is closed with 4008")                              \
     INT(statement_timeout, STATEMENT_TIMEOUT, 5000, 100, 600000, "milliseconds a statement may take") \
     INT(lock_timeout, LOCK_TIMEOUT, 3000, 100, 600000, "milliseconds it may wait for a lock")      \
+    TEXT(public_url, PUBLIC_URL, "http://127.0.0.1:8080",                                          \
+         "where people reach this server; the links in mails begin with it")                       \
+    TEXT(reset_url, RESET_URL, "",                                                                 \
+         "your page that asks for a new password, for the link in the mail; empty: the API's own address")\
+    TEXT(smtp_url, SMTP_URL, "",                                                                   \
+         "mail server, as in `smtp://host:587`; with neither this nor SENDMAIL, links go to the courier's log")\
+    TEXT(smtp_tls, SMTP_TLS, "starttls",                                                           \
+         "`starttls`, `tls` (from the first byte, as smtps:// means too) or `none`")               \
+    TEXT(smtp_user, SMTP_USER, "", "name to log in with at the mail server; empty: no login")      \
+    TEXT(smtp_password, SMTP_PASSWORD, "", "its password")                                         \
+    TEXT(smtp_ca_file, SMTP_CA_FILE, "",                                                           \
+         "certificates of who may vouch for the mail server; empty: the system's")                 \
+    TEXT(sendmail, SENDMAIL, "",                                                                   \
+         "instead of SMTP_URL: a command that takes mail on standard input, as in `/usr/sbin/sendmail -t -i`")\
+    TEXT(mail_from, MAIL_FROM, "",                                                                 \
+         "sender of mails, `Name <address>` or an address; required with SMTP_URL or SENDMAIL")    \
+    INT(mail_timeout, MAIL_TIMEOUT, 60, 1, 3600, "seconds the delivery of one mail may take")      \
+    INT(mail_retry, MAIL_RETRY, 30, 1, 3600,                                                       \
+        "seconds until a mail is tried again, doubling up to an hour")                             \
     TEXT(log_format, LOG_FORMAT, "kv", "`kv` or `json`")                                           \
     TEXT(log_level, LOG_LEVEL, "info", "`debug`, `info`, `notice`, `warn` or `error`")
 

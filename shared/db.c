@@ -32,7 +32,7 @@ char *db_session_settings(const struct config *config)
     if (asprintf(&sql,
                  "SET statement_timeout = %d; SET lock_timeout = %d;"
                  "SET idle_in_transaction_session_timeout = 10000; SET timezone = 'UTC';"
-                 "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
+                 "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off;"
                  "SET synchronous_commit = on",
                  config->statement_timeout, config->lock_timeout) < 0)
         abort();

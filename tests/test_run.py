@@ -87,6 +87,7 @@ def test_starting_twice_is_refused_and_harms_nothing():
 def test_stopping_what_does_not_run_is_no_error():
     stack = Stack()
     assert stack.script("stop").returncode == 0
+    stack.discard()
 
 
 def test_taken_port_is_named_and_leaves_nothing_behind(stack):
@@ -94,18 +95,17 @@ def test_taken_port_is_named_and_leaves_nothing_behind(stack):
     failed = other.script("start", check=False)
     assert failed.returncode != 0 and str(stack.port) in failed.stdout
     other.assert_nothing_runs()
+    other.discard()
     assert stack.answers()
 
 
 @pytest.mark.parametrize("key,value", [("BCRYPT_COST", "99"), ("NO_SUCH_SETTING", "1")])
 def test_invalid_setting_stops_the_start_and_leaves_nothing_behind(key, value):
     stack = Stack(settings={key: value})
-    try:
-        failed = stack.script("start", check=False)
-        assert failed.returncode != 0 and key in failed.stdout
-        stack.assert_nothing_runs()
-    finally:
-        stack.give_up()
+    failed = stack.script("start", check=False)
+    assert failed.returncode != 0 and key in failed.stdout
+    stack.assert_nothing_runs()
+    stack.discard()
 
 
 def test_a_state_left_by_a_crashed_machine_starts_again():
@@ -176,6 +176,7 @@ def test_ordinary_user_runs_all_of_it():
         converse(stack)
         for name in PID_FILES:
             assert procs.owner(stack.pid(name)) == pwd.getpwnam(ROLE).pw_uid, name
+    shutil.rmtree(home)
 
 
 # ---------------------------------------------------------------------- the README

@@ -44,6 +44,7 @@ struct conn {
     int64_t since_id;         /* the message it names: was shown, also when the feed has it yet to come */
     struct replay *replay;    /* while in CONN_REPLAY, or a page is under way */
     bool holding;             /* the replay has begun: live frames are held */
+    bool ungreeted, greeting; /* presence: not yet told who is online; being told */
     struct typist *typists;   /* what its user is typing in */
     void *dialect_state;      /* the dialect's own, freed with free(3) */
     struct conn *prev, *next;           /* all sockets */

@@ -13,6 +13,8 @@ struct feed;
 struct hub;
 struct lws_context;
 struct pgpipe;
+struct presence;
+struct receipts;
 struct revoked;
 struct sender;
 
@@ -25,6 +27,8 @@ struct daemon {
     struct hub *hub;         /* who is connected, who is in what */
     struct sender *sender;   /* messages that arrive over sockets */
     struct pgpipe *queries;  /* everything else a socket asks for */
+    struct presence *presence; /* who is online, here and elsewhere */
+    struct receipts *receipts; /* what was shown, to be written */
     struct revoked *revoked; /* sessions and users whose tokens are good no more */
     struct conn *conns;      /* every socket */
     int conn_count;

@@ -2,7 +2,6 @@
 #include "shared/store.h"
 #include "shared/view.h"
 #include "ws-daemon/dialect.h"
-#include "ws-daemon/presence.h"
 #include "ws-daemon/receipts.h"
 #include "ws-daemon/sender.h"
 #include "ws-daemon/typing.h"
@@ -198,5 +197,4 @@ const struct dialect_ops dialect_conv = {
     .event = event_frame,
     .typing = typing_frame,
     .presence = presence_frame,
-    .opened = presence_greet,
 };

@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const struct dialect_ops *const dialects[] = {
-    &dialect_dm, &dialect_rooms, &dialect_groups,
+    &dialect_dm, &dialect_conv, &dialect_p2p, &dialect_rooms, &dialect_groups,
 };
 enum { COUNT = sizeof dialects / sizeof *dialects };
 

@@ -9,6 +9,7 @@
 #include "ws-daemon/dialect.h"
 #include "ws-daemon/hub.h"
 #include "ws-daemon/pgpipe.h"
+#include "ws-daemon/presence.h"
 #include "ws-daemon/replay.h"
 #include "ws-daemon/revoked.h"
 #include "ws-daemon/sender.h"
@@ -327,7 +328,10 @@ static void on_changes(void *arg, const struct change *changes, int count)
 
 static void on_said(void *arg, const char *payload)
 {
-    typing_said(arg, payload);
+    if (!strncmp(payload, "presence ", 9))
+        presence_said(arg, payload);
+    else
+        typing_said(arg, payload);
 }
 
 static void on_ready(void *arg)

@@ -8,6 +8,8 @@
 #include "ws-daemon/feed.h"
 #include "ws-daemon/hub.h"
 #include "ws-daemon/pgpipe.h"
+#include "ws-daemon/presence.h"
+#include "ws-daemon/receipts.h"
 #include "ws-daemon/revoked.h"
 #include "ws-daemon/sender.h"
 #include "ws-daemon/server.h"
@@ -33,7 +35,7 @@ struct watch {
 static void leave_when_drained(struct watch *w)
 {
     struct daemon *d = w->daemon;
-    bool drained = !sender_backlog(d->sender) && !d->conns;
+    bool drained = !sender_backlog(d->sender) && !d->conns && presence_has_left(d);
     if (d->stopping && (drained || ev_now(d->loop) >= w->stop_by))
         ev_break(d->loop, EVBREAK_ALL);
 }
@@ -56,6 +58,7 @@ static void on_terminate(struct ev_loop *loop, ev_signal *sig, int revents)
     log_event(LOG_NOTICE, "stopping", log_int("sockets", w->daemon->conn_count));
     w->stop_by = ev_now(loop) + DRAIN_S;
     server_stop(w->daemon);
+    presence_leave(w->daemon);
     ev_timer_stop(loop, &w->second);
     ev_timer_set(&w->second, 0.02, 0.02);
     ev_timer_start(loop, &w->second);
@@ -132,12 +135,16 @@ int main(int argc, char **argv)
     d.revoked = revoked_new();
     d.sender = sender_new(&d);
     d.queries = pgpipe_new(d.loop, &d.config, d.config.database_url, "queries", (struct pgpipe_owner){0});
+    d.presence = presence_new(&d);
+    d.receipts = receipts_new(&d);
     d.feed = feed_new(d.loop, &d.config, dispatch_owner(&d));
     run(&d);
 
     bool served = d.lws != NULL;
     server_free(&d);
     feed_free(d.feed);
+    presence_free(d.presence);
+    receipts_free(d.receipts);
     pgpipe_free(d.queries);
     sender_free(d.sender);
     revoked_free(d.revoked);

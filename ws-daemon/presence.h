@@ -11,17 +11,17 @@ struct presence;
 struct presence *presence_new(struct daemon *d);
 void presence_free(struct presence *p);
 
-/* The user's first socket on this daemon is up, or the last one down (debounced). */
-void presence_up(struct daemon *d, int64_t user_id, int64_t user_created);
-void presence_down(struct daemon *d, int64_t user_id, int64_t user_created);
-
-/* Tells a new socket who of its people is online. */
-void presence_greet(struct conn *c);
+/* A socket was admitted, or is gone. The last one of a user going down counts once it has stayed so
+ * for the debounce time. */
+void presence_socket_up(struct conn *c);
+void presence_socket_down(struct conn *c);
 
 /* What a daemon said: users who came or went. */
 void presence_said(struct daemon *d, const char *payload);
 
-/* The daemon ends: its users are down, unless they are elsewhere. */
+/* The daemon ends: its users are down, unless they are elsewhere. presence_has_left() tells when that
+ * is written, or cannot be. */
 void presence_leave(struct daemon *d);
+bool presence_has_left(const struct daemon *d);
 
 #endif

@@ -3,7 +3,7 @@
  * between two snapshots, so a replay waits until it is through. */
 #include "ws-daemon/replay.h"
 
-#include "shared/log.h"
+#include "shared/receipt_store.h"
 #include "shared/store.h"
 #include "shared/view.h"
 #include "ws-daemon/daemon.h"
@@ -17,7 +17,7 @@
 enum { PAGE = 200 };
 
 struct replay {
-    struct ref since;
+    struct ref since; /* id 0: none; what was never delivered to the user (p2p) */
     char *until; /* the feed's position at the start; NULL: waits for the feed */
     int64_t after;
     bool asking; /* a page is under way */
@@ -87,19 +87,27 @@ static void on_page(void *arg, enum error e, PGresult **results, int count, cons
     conn_unref(c);
 }
 
+static void since_query(struct query *q, const struct conn *c, const struct replay *r)
+{
+    query_init(q, SQL_REPLAY);
+    query_int(q, c->me.user_id);
+    query_ref(q, &r->since);
+    query_text(q, r->until);
+    query_int(q, r->after);
+    query_int(q, PAGE);
+    query_bool(q, !c->ops->groups);
+}
+
 void replay_continue(struct conn *c)
 {
     struct query q;
     struct replay *r = c->replay;
     if (c->state != CONN_REPLAY || !r || r->asking || !r->until)
         return;
-    query_init(&q, SQL_REPLAY);
-    query_int(&q, c->me.user_id);
-    query_ref(&q, &r->since);
-    query_text(&q, r->until);
-    query_int(&q, r->after);
-    query_int(&q, PAGE);
-    query_bool(&q, !c->ops->groups);
+    if (r->since.id)
+        since_query(&q, c, r);
+    else
+        pending_query(&q, c->me.user_id, r->until, r->after, PAGE, c->ops->groups);
     r->asking = true;
     if (pgpipe_submit(c->daemon->queries, &q, 1, on_page, conn_ref(c)) != OK) {
         conn_unref(c);
@@ -118,12 +126,14 @@ static void begin(struct conn *c)
 
 void replay_start(struct conn *c)
 {
-    struct ref since;
-    if (!c->since) {
+    struct ref since = {0};
+    if (!c->since && !c->ops->pending) {
         finish(c);
         return;
     }
-    bool good = c->ops->integers ? id_parse_integer(c->since, &since) : id_parse_uuid(c->since, &since);
+    bool good = !c->since || (c->ops->integers ? id_parse_integer(c->since, &since)
+                                               : id_parse_uuid(c->since, &since));
+    good = good && (!c->since || since.id);
     free(c->since);
     c->since = NULL;
     conn_set_state(c, CONN_REPLAY);

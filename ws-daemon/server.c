@@ -9,6 +9,7 @@
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
 #include "ws-daemon/hub.h"
+#include "ws-daemon/presence.h"
 #include "ws-daemon/replay.h"
 #include "ws-daemon/revoked.h"
 #include "ws-daemon/typing.h"
@@ -157,6 +158,7 @@ void server_admit(struct conn *c)
     }
     log_event(LOG_INFO, "socket_opened", log_int("user", c->me.user_id),
               log_text("dialect", dialect_name(c->ops->dialect)), log_int("sockets", d->conn_count));
+    presence_socket_up(c);
     if (c->ops->opened)
         c->ops->opened(c);
     replay_start(c);
@@ -182,6 +184,7 @@ static void on_closed(struct session *s)
               log_text("reason", c->state == CONN_CLOSING ? error_code(c->reason) : "peer"));
     hub_leave(c->daemon->hub, c);
     typing_closed(c);
+    presence_socket_down(c);
     conn_set_state(c, CONN_GONE);
     s->conn = NULL;
     conn_unref(c);

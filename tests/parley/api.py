@@ -10,6 +10,8 @@ import uuid
 
 import requests
 
+from .wait import eventually
+
 _count = itertools.count(1)
 
 
@@ -132,13 +134,18 @@ class Dm(Api):
         return self.call("GET", f"{self.BASE}/messages/dm/{getattr(other, 'id', other)}", params=query)
 
     def whole_history(self, other):
-        """Every message with other, oldest first."""
+        """Every message with other, oldest first. Asks again while the answer is 503, as clients do."""
         found = []
         while True:
-            page = self.history(other, limit=100, offset=len(found)).json()
-            found += page
-            if len(page) < 100:
+            page = eventually(lambda: self._page(other, len(found)), 10, "the history is served")
+            found += page[0]
+            if len(page[0]) < 100:
                 return found[::-1]
+
+    def _page(self, other, offset):
+        resp = self.history(other, limit=100, offset=offset)
+        assert resp.status_code in (200, 502, 503, 504), resp.text
+        return [resp.json()] if resp.status_code == 200 else None
 
     def conversations(self):
         return self.call("GET", f"{self.BASE}/messages/conversations")

@@ -22,7 +22,7 @@ from websocket import WebSocketException
 
 from . import procs
 from .api import account
-from .sockets import DmSocket
+from .sockets import Closed, DmSocket
 from .wait import eventually, seconds_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,7 +122,12 @@ class Stack:
         finally:
             self._end_leftovers()
         self.assert_logs_are_clean()
-        if self.own_var and not self.keep:
+        if not self.keep:
+            self.discard()
+
+    def discard(self):
+        """Remove the state directory, unless it is somebody else's."""
+        if self.own_var:
             shutil.rmtree(self.var.parent)
 
     def __enter__(self):
@@ -174,23 +179,24 @@ class Stack:
             return False
 
     def ready(self):
-        """Whether every worker of both pools reaches the database, and every daemon does its work."""
+        """Whether every worker of both pools and every daemon can do its work, database included."""
         try:
-            self._probe = self._probe or account(self)
-            asks = [self._probe.me, lambda: self._probe.login(username="nobody", password="password")] * 8
+            self._probes = self._probes or (account(self), account(self))
+            me = self._probes[0]
+            asks = [me.me, lambda: me.login(username="nobody", password="password")] * 8
             with ThreadPoolExecutor(8) as pool:         # enough at once to meet every worker
                 statuses = {resp.status_code for resp in pool.map(lambda ask: ask(), asks)}
         except (requests.RequestException, AssertionError):
             return False
-        return statuses == {200, 401} and all(map(self.daemon_answers, range(1, self.daemons + 1)))
+        return statuses == {200, 401} and all(map(self.daemon_ready, range(1, self.daemons + 1)))
 
-    def daemon_answers(self, number):
-        """Whether the n-th daemon stores a message and shows it, which takes all its connections."""
+    def daemon_ready(self, number):
+        """Whether a message sent to the n-th daemon comes back."""
+        one, other = self._probes
         try:
-            self._peer = self._peer or account(self)
-            with DmSocket(self, self._probe.token, daemon=number) as sock:
-                return "id" in sock.exchange(self._peer, "is anybody there?")
-        except (OSError, AssertionError, WebSocketException):
+            with DmSocket(self, one.token, daemon=number) as sock:
+                return "id" in sock.exchange(other, "ready?")
+        except (OSError, AssertionError, Closed, WebSocketException):
             return False
 
     # ------------------------------------------------------------------ processes

@@ -1,0 +1,62 @@
+/* courier: sends the mail that requests have left in the outbox, so that no request waits for a mail
+ * server. Any number may run, on any number of hosts. */
+#include "courier/courier.h"
+#include "courier/outbox.h"
+#include "courier/settings.h"
+#include "courier/stop.h"
+#include "shared/log.h"
+#include "shared/mail_store.h"
+#include "shared/timefmt.h"
+
+#include <stdlib.h>
+#include <sysexits.h>
+
+enum { LOOK_MS = 1000 };
+static const int64_t SWEEP_US = INT64_C(3600) * 1000000;
+
+static void run(struct courier *c)
+{
+    int64_t sweep_at = 0;
+    const char *by = c->smtp ? "smtp" : *c->config.sendmail ? "sendmail" : "log";
+    log_event(LOG_NOTICE, "started", log_text("mail_by", by));
+    do {
+        if (time_now() >= sweep_at) {
+            mail_purge(&c->db);
+            sweep_at = time_now() + SWEEP_US;
+        }
+        while (!stop_asked() && outbox_send_next(c))
+            ;
+    } while (!stop_wait(LOOK_MS));
+    log_event(LOG_NOTICE, "stopped");
+}
+
+static int serve(struct courier *c)
+{
+    if (!db_schema_matches(&c->db, true))
+        return EX_CONFIG;
+    if (*c->config.smtp_url && !(c->smtp = smtp_new(&c->config)))
+        return EX_SOFTWARE;
+    signal(SIGPIPE, SIG_IGN);
+    stop_block(&c->signals);
+    run(c);
+    smtp_free(c->smtp);
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    struct courier c = {0};
+    bool check_sql = false;
+    enum config_result result = config_load("courier", argc, argv, &c.config, &check_sql);
+    if (result != CONFIG_OK)
+        return result == CONFIG_EXIT ? EXIT_SUCCESS : EX_CONFIG;
+    int status = EX_CONFIG;
+    arena_init(&c.arena);
+    if (settings_check(&c.config, stderr, &c.arena, &c.from)) {
+        db_init(&c.db, &c.config);
+        status = check_sql ? !db_check_sql(&c.db) : serve(&c);
+        db_release(&c.db);
+    }
+    arena_release(&c.arena);
+    return status;
+}

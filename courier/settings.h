@@ -1,0 +1,14 @@
+/* The settings of mail, checked before the first is sent. */
+#ifndef PARLEY_COURIER_SETTINGS_H
+#define PARLEY_COURIER_SETTINGS_H
+
+#include "courier/message.h"
+#include "shared/config.h"
+
+#include <stdio.h>
+
+/* False after printing a sentence that names the setting. *from is MAIL_FROM's, in the arena; trailing
+ * slashes of PUBLIC_URL are cut off. */
+bool settings_check(struct config *config, FILE *errors, struct arena *a, struct mailbox *from);
+
+#endif
