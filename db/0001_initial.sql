@@ -59,7 +59,7 @@ CREATE INDEX spent_refresh_tokens_session ON spent_refresh_tokens (session_id);
 
 CREATE TABLE conversations (
     id          bigint PRIMARY KEY DEFAULT nextval('public_id'),
-    kind        text NOT NULL CHECK (kind IN ('direct', 'group')),
+    kind        text NOT NULL,                         -- direct | group (a CHECK would be parsed at every send)
     name        text,                                  -- groups only
     owner_id    bigint REFERENCES users ON DELETE SET NULL, -- groups only: who made it
     user_low    bigint REFERENCES users ON DELETE CASCADE,  -- direct only: the smaller user id,
@@ -67,8 +67,7 @@ CREATE TABLE conversations (
     last_seq    bigint NOT NULL DEFAULT 0,             -- seq of the newest message; messages are 1..last_seq
     last_at     timestamptz NOT NULL DEFAULT now(),    -- its created_at: keeps times from running backwards
     created_at  timestamptz NOT NULL DEFAULT now(),
-    updated_at  timestamptz NOT NULL DEFAULT now(),    -- moves with each message, membership or name change
-    CHECK (kind = 'group' OR user_low < user_high)
+    updated_at  timestamptz NOT NULL DEFAULT now()     -- moves with each message, membership or name change
 ) WITH (fillfactor = 70);                              -- room for the HOT update of every send
 CREATE UNIQUE INDEX conversations_pair ON conversations (user_low, user_high) WHERE kind = 'direct';
 
@@ -126,7 +125,7 @@ CREATE TABLE events (
 CREATE INDEX events_xid ON events (xid);
 
 -- A message as every surface needs it: with its conversation, its sender and, in a direct
--- conversation, its recipient. message_send() answers the same columns in the same order.
+-- conversation, its recipient.
 CREATE VIEW message_view AS
 SELECT m.id, m.conversation_id, m.seq, m.type, m.content, m.media_url, m.client_key,
        m.created_at, m.edited_at,
@@ -174,66 +173,76 @@ END $$;
 -- Stores a message and answers what became of it: the one statement of every send, on any surface.
 -- The addressee is a conversation, or a person (peer), whose direct conversation is opened on the way;
 -- *_ms, unless NULL, is the timestamp of the UUID they were named by and has to match the row's.
--- outcome: sent | replayed | conflict (the key was used for another message) | no_session (revoked or
--- disabled) | self | no_peer | no_conversation | forbidden. The first two come with the message.
+-- outcome: sent | replayed (id is the first message's; the rest is NULL) | conflict (the key was used
+-- for another message) | no_session | self | no_peer | no_conversation | forbidden.
+-- It answers only what the caller cannot know: every column and every table here costs each send.
 -- Two sends with one key into two conversations at the same moment: one of them fails with
 -- unique_violation, and finds the other's message when it is run again.
 CREATE FUNCTION message_send(in_session bigint, in_sender bigint,
                              to_conversation bigint, conversation_ms bigint,
                              to_peer bigint, peer_ms bigint,
                              in_type text, in_content text, in_media text, in_key text,
-    OUT outcome text,
-    OUT id bigint, OUT conversation_id bigint, OUT seq bigint, OUT type text, OUT content text,
-    OUT media_url text, OUT client_key text, OUT created_at timestamptz, OUT edited_at timestamptz,
-    OUT is_group boolean, OUT conversation_created_at timestamptz,
-    OUT sender_id bigint, OUT sender_username text, OUT sender_display_name text,
-    OUT sender_is_active boolean, OUT sender_created_at timestamptz, OUT sender_updated_at timestamptz,
-    OUT recipient_id bigint, OUT recipient_username text, OUT recipient_created_at timestamptz)
+    OUT outcome text, OUT id bigint, OUT conversation_id bigint, OUT seq bigint,
+    OUT created_at timestamptz, OUT is_group boolean, OUT conversation_created_at timestamptz,
+    OUT recipient_id bigint, OUT recipient_created_at timestamptz)
     LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     hash  bigint := CASE WHEN in_key IS NOT NULL THEN
                 hashtextextended(coalesce(in_content, '') || E'\x01' || coalesce(in_media, ''), 0) END;
+    low   bigint := least(in_sender, to_peer);
+    high  bigint := greatest(in_sender, to_peer);
     was   record;
 BEGIN
     -- The row lock orders everything that happens in a conversation. seq is taken here and given
     -- back below when the message may not be stored after all.
-    UPDATE conversations c
-       SET last_seq = c.last_seq + 1, last_at = greatest(clock_timestamp(), c.last_at),
-           updated_at = greatest(clock_timestamp(), c.last_at)
-      FROM sessions x JOIN users s ON s.id = x.user_id AND s.is_active
-      LEFT JOIN users o ON o.id = to_peer
-     WHERE c.id = coalesce(to_conversation, (SELECT d.id FROM conversations d WHERE d.kind = 'direct'
-                AND d.user_low = least(in_sender, to_peer) AND d.user_high = greatest(in_sender, to_peer)))
-       AND x.id = in_session AND x.user_id = in_sender AND x.revoked_at IS NULL
-       AND (conversation_ms IS NULL OR epoch_ms(c.created_at) = conversation_ms)
-       AND (peer_ms IS NULL OR epoch_ms(o.created_at) = peer_ms)
-    RETURNING c.id, c.last_seq, c.last_at, c.kind = 'group', c.created_at,
-              s.id, s.username, s.display_name, s.is_active, s.created_at, s.updated_at,
-              CASE WHEN c.kind = 'direct' THEN c.user_low + c.user_high - in_sender END,
-              o.username, o.created_at
-         INTO conversation_id, seq, created_at, is_group, conversation_created_at,
-              sender_id, sender_username, sender_display_name, sender_is_active, sender_created_at,
-              sender_updated_at, recipient_id, recipient_username, recipient_created_at;
+    IF to_peer IS NOT NULL THEN
+        UPDATE conversations c
+           SET last_seq = c.last_seq + 1, last_at = greatest(clock_timestamp(), c.last_at),
+               updated_at = greatest(clock_timestamp(), c.last_at)
+         WHERE c.kind = 'direct' AND c.user_low = low AND c.user_high = high
+           AND EXISTS (SELECT FROM sessions x WHERE x.id = in_session AND x.user_id = in_sender
+                          AND x.revoked_at IS NULL)
+        RETURNING c.id, c.last_seq, c.last_at, false, c.created_at, to_peer
+             INTO conversation_id, seq, created_at, is_group, conversation_created_at, recipient_id;
+    ELSE
+        UPDATE conversations c
+           SET last_seq = c.last_seq + 1, last_at = greatest(clock_timestamp(), c.last_at),
+               updated_at = greatest(clock_timestamp(), c.last_at)
+         WHERE c.id = to_conversation
+           AND (c.kind = 'group' OR in_sender IN (c.user_low, c.user_high))
+           AND (conversation_ms IS NULL OR epoch_ms(c.created_at) = conversation_ms)
+           AND EXISTS (SELECT FROM sessions x WHERE x.id = in_session AND x.user_id = in_sender
+                          AND x.revoked_at IS NULL)
+        RETURNING c.id, c.last_seq, c.last_at, c.kind = 'group', c.created_at,
+                  c.user_low + c.user_high - in_sender
+             INTO conversation_id, seq, created_at, is_group, conversation_created_at, recipient_id;
+    END IF;
     IF FOUND THEN
-        -- A statement of its own, so it sees every removal and every key that was committed before
-        -- the lock was ours.
-        INSERT INTO messages (conversation_id, seq, sender_id, type, content, media_url,
-                              client_key, request_hash, created_at)
-        SELECT conversation_id, seq, in_sender, in_type, in_content, in_media, in_key, hash, created_at
-          FROM participants p
-         WHERE p.conversation_id = message_send.conversation_id AND p.user_id = in_sender
-           AND (in_key IS NULL OR NOT EXISTS
-                (SELECT FROM messages k WHERE k.sender_id = in_sender AND k.client_key = in_key))
-        RETURNING messages.id INTO id;
-        IF FOUND THEN
-            outcome := 'sent'; type := in_type; content := in_content; media_url := in_media;
-            client_key := in_key;
-            IF to_peer IS NULL AND NOT is_group THEN
-                SELECT u.username, u.created_at INTO recipient_username, recipient_created_at
-                  FROM users u WHERE u.id = recipient_id;
-            END IF;
+        IF recipient_id IS NOT NULL THEN
+            SELECT u.created_at INTO recipient_created_at FROM users u WHERE u.id = recipient_id;
+        END IF;
+        IF peer_ms <> epoch_ms(recipient_created_at) THEN
+            NULL;                               -- not the person they meant
+        ELSIF in_key IS NULL AND NOT is_group THEN
+            -- Nothing is left to check: who is in a direct conversation never changes.
+            INSERT INTO messages (conversation_id, seq, sender_id, type, content, media_url, created_at)
+            VALUES (conversation_id, seq, in_sender, in_type, in_content, in_media, created_at)
+            RETURNING messages.id INTO id;
+            outcome := 'sent';
             RETURN;
+        ELSE
+            -- A statement of its own, so it sees every removal and every key that was committed
+            -- before the lock was ours.
+            INSERT INTO messages (conversation_id, seq, sender_id, type, content, media_url,
+                                  client_key, request_hash, created_at)
+            SELECT conversation_id, seq, in_sender, in_type, in_content, in_media, in_key, hash, created_at
+              FROM participants p
+             WHERE p.conversation_id = message_send.conversation_id AND p.user_id = in_sender
+               AND (in_key IS NULL OR NOT EXISTS
+                    (SELECT FROM messages k WHERE k.sender_id = in_sender AND k.client_key = in_key))
+            RETURNING messages.id INTO id;
+            IF FOUND THEN outcome := 'sent'; RETURN; END IF;
         END IF;
         UPDATE conversations c SET last_seq = c.last_seq - 1 WHERE c.id = conversation_id;
     END IF;
@@ -241,22 +250,11 @@ BEGIN
         to_conversation, conversation_ms, to_peer, peer_ms, in_key, hash) r;
     outcome := was.outcome;
     IF outcome = 'replayed' THEN
-        SELECT v.id, v.conversation_id, v.seq, v.type, v.content, v.media_url, v.client_key,
-               v.created_at, v.edited_at, v.is_group, v.conversation_created_at,
-               v.sender_id, v.sender_username, v.sender_display_name, v.sender_is_active,
-               v.sender_created_at, v.sender_updated_at,
-               v.recipient_id, v.recipient_username, v.recipient_created_at
-          INTO id, conversation_id, seq, type, content, media_url, client_key, created_at, edited_at,
-               is_group, conversation_created_at, sender_id, sender_username, sender_display_name,
-               sender_is_active, sender_created_at, sender_updated_at,
-               recipient_id, recipient_username, recipient_created_at
-          FROM message_view v WHERE v.id = was.message;
+        id := was.message;
     ELSIF outcome = 'opened' THEN
         -- The first message between two people: their conversation is there now.
-        SELECT * INTO outcome, id, conversation_id, seq, type, content, media_url, client_key,
-               created_at, edited_at, is_group, conversation_created_at, sender_id, sender_username,
-               sender_display_name, sender_is_active, sender_created_at, sender_updated_at,
-               recipient_id, recipient_username, recipient_created_at
+        SELECT * INTO outcome, id, conversation_id, seq, created_at, is_group, conversation_created_at,
+                      recipient_id, recipient_created_at
           FROM message_send(in_session, in_sender, NULL, NULL, to_peer, peer_ms,
                             in_type, in_content, in_media, in_key);
     END IF;
@@ -349,3 +347,17 @@ BEGIN
     INSERT INTO events (kind, user_id, session_id) VALUES ('session_revoked', owner, in_session);
     RETURN true;
 END $$;
+
+-- A user who is disabled is out at once, whoever does it and how: sessions end, sockets are closed.
+CREATE FUNCTION user_activity_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO events (kind, user_id)
+    VALUES (CASE WHEN NEW.is_active THEN 'user_enabled' ELSE 'user_disabled' END, NEW.id);
+    IF NOT NEW.is_active THEN
+        PERFORM session_revoke(s.id) FROM sessions s WHERE s.user_id = NEW.id AND s.revoked_at IS NULL;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER user_activity AFTER UPDATE OF is_active ON users
+    FOR EACH ROW WHEN (OLD.is_active IS DISTINCT FROM NEW.is_active)
+    EXECUTE FUNCTION user_activity_changed();

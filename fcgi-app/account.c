@@ -222,7 +222,7 @@ enum error account_login(struct request *req, struct user *out, struct credentia
     if ((e = read_login(req, &login, &password)) || (e = check_password(req, login, password, out)))
         return e;
     prepare(req, &o);
-    e = session_create(req->db, out->id, &o.session, &session_id);
+    e = session_create(req->db, out, &o.session, &session_id);
     return e == OK ? issue(req, out, session_id, o.refresh, tokens) : e;
 }
 

@@ -38,6 +38,34 @@ enum error auth_refresh(struct request *req, struct reply *out)
     return e;
 }
 
+/* ---- rooms: a registration opens no session ---- */
+
+enum error rooms_register(struct request *req, struct reply *out)
+{
+    struct user u;
+    struct credentials none;
+    enum error e = account_register(req, &u, &none);
+    if (e == OK)
+        reply_json(out, 201, view_rooms_user(&u));
+    return e;
+}
+
+enum error rooms_login(struct request *req, struct reply *out)
+{
+    struct user u;
+    struct credentials tokens;
+    enum error e = account_login(req, &u, &tokens);
+    if (e == OK)
+        reply_json(out, 200, view_rooms_login(&tokens));
+    return e;
+}
+
+enum error rooms_me(struct request *req, struct reply *out)
+{
+    reply_json(out, 200, view_rooms_user(&req->user));
+    return OK;
+}
+
 /* ---- every surface ---- */
 
 enum error auth_logout(struct request *req, struct reply *out)

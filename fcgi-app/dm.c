@@ -10,7 +10,7 @@ enum error dm_send(struct request *req, struct reply *out)
 {
     struct ref recipient;
     struct new_message m = {
-        .session_id = req->me.session_id, .sender_id = req->me.user_id, .recipient = &recipient};
+        .sender = &req->me, .recipient = &recipient};
     struct message sent;
     bool replayed;
     enum error e;

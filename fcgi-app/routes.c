@@ -29,11 +29,56 @@ static const struct route table[] = {
     {POST, V1 "/auth/password/forgot",       BODY | FORM,              DIALECT_CONV, mail_forgot_password},
     {POST, V1 "/auth/password/reset",        BODY | FORM,              DIALECT_CONV, mail_reset_password},
     {GET,  V1 "/users/me",                   AUTH,                     DIALECT_CONV, users_me},
+    {GET,  V1 "/users",                      AUTH,                     DIALECT_CONV, users_find},
+    {GET,  V1 "/users/{uuid}",               AUTH,                     DIALECT_CONV, users_get},
 
     /* ---- dm */
     {POST, V1 "/messages/dm",                AUTH_TOKEN | BODY | FORM, DIALECT_DM,   dm_send},
     {GET,  V1 "/messages/dm/{uuid}",         AUTH,                     DIALECT_DM,   dm_history},
     {GET,  V1 "/messages/conversations",     AUTH,                     DIALECT_DM,   dm_conversations},
+
+    /* ---- conv */
+    {POST,   V1 "/conversations",                                 AUTH | BODY,               DIALECT_CONV, conv_create},
+    {GET,    V1 "/conversations",                                 AUTH,                      DIALECT_CONV, conv_list},
+    {GET,    V1 "/conversations/{uuid}",                          AUTH,                      DIALECT_CONV, conv_get},
+    {PATCH,  V1 "/conversations/{uuid}",                          AUTH | BODY | FORM,        DIALECT_CONV, conv_rename},
+    {DELETE, V1 "/conversations/{uuid}",                          AUTH,                      DIALECT_CONV, conv_delete},
+    {POST,   V1 "/conversations/{uuid}/participants",             AUTH | BODY | FORM,        DIALECT_CONV, conv_add},
+    {DELETE, V1 "/conversations/{uuid}/participants/{uuid}",      AUTH,                      DIALECT_CONV, conv_remove},
+    {POST,   V1 "/conversations/{uuid}/leave",                    AUTH,                      DIALECT_CONV, conv_leave},
+    {POST,   V1 "/conversations/{uuid}/messages",                 AUTH_TOKEN | BODY | FORM,  DIALECT_CONV, messages_send},
+    {GET,    V1 "/conversations/{uuid}/messages",                 AUTH,                      DIALECT_CONV, messages_history},
+    {GET,    V1 "/messages/{uuid}/deliveries",                    AUTH,                      DIALECT_CONV, messages_deliveries},
+
+    /* ---- what the native surface adds */
+    {POST,   V1 "/conversations/{uuid}/read",                     AUTH,                      DIALECT_CONV, messages_read_all},
+    {POST,   V1 "/messages/{uuid}/read",                          AUTH,                      DIALECT_CONV, messages_read},
+    {PATCH,  V1 "/messages/{uuid}",                               AUTH | BODY | FORM,        DIALECT_CONV, messages_edit},
+    {DELETE, V1 "/messages/{uuid}",                               AUTH,                      DIALECT_CONV, messages_delete},
+    {GET,    V1 "/contacts",                                      AUTH,                      DIALECT_CONV, contacts_list},
+    {POST,   V1 "/contacts/invite",                               AUTH | BODY | FORM,        DIALECT_CONV, contacts_invite},
+    {POST,   V1 "/contacts/{uuid}/accept",                        AUTH,                      DIALECT_CONV, contacts_accept},
+    {POST,   V1 "/contacts/{uuid}/reject",                        AUTH,                      DIALECT_CONV, contacts_reject},
+    {DELETE, V1 "/contacts/{uuid}",                               AUTH,                      DIALECT_CONV, contacts_remove},
+
+    /* ---- rooms */
+    {POST,   "/v1/auth/register",                                       BODY,                      DIALECT_ROOMS, rooms_register},
+    {POST,   "/v1/auth/login",                                          BODY,                      DIALECT_ROOMS, rooms_login},
+    {GET,    "/v1/auth/me",                                             AUTH,                      DIALECT_ROOMS, rooms_me},
+    {POST,   "/v1/contacts/invite",                                     AUTH | BODY,               DIALECT_ROOMS, rooms_invite},
+    {POST,   "/v1/contacts/{int}/accept",                               AUTH,                      DIALECT_ROOMS, rooms_accept},
+    {POST,   "/v1/contacts/{int}/reject",                               AUTH,                      DIALECT_ROOMS, contacts_reject},
+    {GET,    "/v1/contacts",                                            AUTH,                      DIALECT_ROOMS, rooms_contacts},
+    {GET,    "/v1/contacts/check/{name}",                               AUTH,                      DIALECT_ROOMS, rooms_check_contact},
+    {DELETE, "/v1/contacts/{int}",                                      AUTH,                      DIALECT_ROOMS, contacts_remove},
+    {POST,   "/v1/rooms",                                               AUTH | BODY,               DIALECT_ROOMS, rooms_create},
+    {GET,    "/v1/rooms",                                               AUTH,                      DIALECT_ROOMS, rooms_list},
+    {GET,    "/v1/rooms/{int}",                                         AUTH,                      DIALECT_ROOMS, rooms_get},
+    {DELETE, "/v1/rooms/{int}",                                         AUTH,                      DIALECT_ROOMS, conv_delete},
+    {POST,   "/v1/rooms/{int}/members",                                 AUTH | BODY,               DIALECT_ROOMS, rooms_add},
+    {DELETE, "/v1/rooms/{int}/members/{name}",                          AUTH,                      DIALECT_ROOMS, rooms_remove},
+    {POST,   "/v1/rooms/{int}/leave",                                   AUTH,                      DIALECT_ROOMS, conv_leave},
+    {GET,    "/v1/messages/rooms/{int}/history",                        AUTH,                      DIALECT_ROOMS, rooms_history},
 };
 
 const struct route *routes(int *count)

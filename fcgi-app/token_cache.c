@@ -1,18 +1,18 @@
-/* One place per token, chosen by its signature's end; the later of two that share it stays. */
+/* A token belongs to a set chosen by its signature; when the set is full, its places take turns. */
 #include "fcgi-app/token_cache.h"
 
 #include <openssl/crypto.h>
 #include <string.h>
 #include <time.h>
 
-/* The last characters of a good signature are as random as any hash; a forged one finds at most a
- * token that it is not equal to. */
-static struct passed *place(struct token_cache *cache, const char *text, size_t len)
+/* The end of a good signature is as random as any hash; FNV-1a spreads its few characters. A forged
+ * one finds at most tokens that it is not equal to. */
+static struct passed *set_of(struct token_cache *cache, const char *text, size_t len)
 {
-    unsigned hash = 0;
-    for (size_t i = len < 8 ? 0 : len - 8; i < len; i++)
-        hash = hash * 31 + (unsigned char)text[i];
-    return &cache->passed[hash % TOKEN_CACHE];
+    uint32_t hash = 2166136261u;
+    for (size_t i = len < 12 ? 0 : len - 12; i < len; i++)
+        hash = (hash ^ (unsigned char)text[i]) * 16777619u;
+    return cache->sets[(hash ^ hash >> 16) % TOKEN_SETS];
 }
 
 enum error token_cache_verify(struct token_cache *cache, const struct keyring *ring,
@@ -21,13 +21,16 @@ enum error token_cache_verify(struct token_cache *cache, const struct keyring *r
     size_t len = strlen(text);
     if (len >= TOKEN_TEXT)
         return token_verify(ring, issuer, text, out);
-    struct passed *p = place(cache, text, len);
-    if (p->who.expires > (int64_t)time(NULL) && !CRYPTO_memcmp(p->text, text, len + 1)) {
-        *out = p->who;
-        return OK;
-    }
+    struct passed *set = set_of(cache, text, len);
+    int64_t now = time(NULL);
+    for (int i = 0; i < TOKEN_WAYS; i++)
+        if (set[i].who.expires > now && !CRYPTO_memcmp(set[i].text, text, len + 1)) {
+            *out = set[i].who;
+            return OK;
+        }
     enum error e = token_verify(ring, issuer, text, out);
     if (e == OK) {
+        struct passed *p = &set[cache->next++ % TOKEN_WAYS];
         memcpy(p->text, text, len + 1);
         p->who = *out;
     }

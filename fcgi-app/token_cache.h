@@ -6,7 +6,8 @@
 #include "shared/token.h"
 
 enum {
-    TOKEN_CACHE = 256,
+    TOKEN_SETS = 128,
+    TOKEN_WAYS = 4,  /* places of a set */
     TOKEN_TEXT = 512 /* longer ones, which we do not make, are verified each time */
 };
 
@@ -14,7 +15,8 @@ struct token_cache {
     struct passed {
         char text[TOKEN_TEXT];
         struct identity who; /* expires 0: an empty place */
-    } passed[TOKEN_CACHE];
+    } sets[TOKEN_SETS][TOKEN_WAYS];
+    unsigned next; /* whose turn it is to make room, in any set */
 };
 
 /* token_verify() with a memory. */

@@ -87,13 +87,14 @@ enum error user_by_ref(struct db *db, struct arena *a, const struct ref *ref, st
     return e;
 }
 
-enum error session_create(struct db *db, int64_t user_id, const struct new_session *session,
+enum error session_create(struct db *db, const struct user *user, const struct new_session *session,
                           int64_t *session_id)
 {
     struct query q;
     PGresult *res;
     query_init(&q, SQL_SESSION_CREATE);
-    query_int(&q, user_id);
+    query_int(&q, user->id);
+    query_text(&q, user->password_hash);
     query_text(&q, session->dialect);
     query_hash(&q, session->refresh_hash);
     query_int(&q, session->lifetime);
@@ -102,10 +103,14 @@ enum error session_create(struct db *db, int64_t user_id, const struct new_sessi
     enum error e = db_run(db, &q, &res);
     if (e != OK)
         return e;
-    struct row r = row_at(res, 0, NULL);
-    *session_id = row_int(&r);
+    if (PQntuples(res)) {
+        struct row r = row_at(res, 0, NULL);
+        *session_id = row_int(&r);
+    } else {
+        e = ERR_CREDENTIALS;
+    }
     PQclear(res);
-    return OK;
+    return e;
 }
 
 void session_user_query(struct query *q, int64_t session_id, int64_t user_id)

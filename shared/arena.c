@@ -41,10 +41,15 @@ static struct arena_block *block_new(size_t size)
     return b;
 }
 
+static size_t rounded(size_t size)
+{
+    return (size + ALIGN - 1) / ALIGN * ALIGN;
+}
+
 void *arena_alloc(struct arena *a, size_t size)
 {
     struct arena_block *b = a->blocks;
-    size = (size + ALIGN - 1) / ALIGN * ALIGN;
+    size = rounded(size);
     if (!b || b->size - b->used < size) {
         b = block_new(size > BLOCK ? size : BLOCK);
         b->next = a->blocks;
@@ -71,13 +76,22 @@ char *arena_strdup(struct arena *a, const char *s)
 
 char *arena_printf(struct arena *a, const char *format, ...)
 {
+    struct arena_block *b = a->blocks;
+    char *s = b ? (char *)b->bytes + b->used : NULL;
+    size_t room = b ? b->size - b->used : 0;
     va_list ap, again;
     va_start(ap, format);
     va_copy(again, ap);
-    int len = vsnprintf(NULL, 0, format, ap);
-    char *s = arena_alloc(a, (size_t)(len < 0 ? 0 : len) + 1);
-    if (len > 0)
-        vsnprintf(s, (size_t)len + 1, format, again);
+    int printed = vsnprintf(s, room, format, ap); /* mostly it fits where it is to stay */
+    size_t len = printed < 0 ? 0 : (size_t)printed;
+    if (len < room) {
+        s[len] = 0;
+        b->used += rounded(len + 1);
+    } else {
+        s = arena_alloc(a, len + 1);
+        if (len)
+            vsnprintf(s, len + 1, format, again);
+    }
     va_end(again);
     va_end(ap);
     return s;

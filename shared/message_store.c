@@ -1,33 +1,81 @@
 /* Sending and reading messages. */
 #include "shared/outcome.h"
 #include "shared/store.h"
+#include "shared/timefmt.h"
 
 #include <string.h>
 
 void message_send_query(struct query *q, const struct new_message *m)
 {
     query_init(q, SQL_MESSAGE_SEND);
-    query_int(q, m->session_id);
-    query_int(q, m->sender_id);
+    query_int(q, m->sender->session_id);
+    query_int(q, m->sender->user_id);
     query_ref(q, m->conversation);
     query_ref(q, m->recipient);
     query_text(q, m->type ? m->type : "text");
     query_text(q, m->content.s);
     query_text(q, m->media_url.s);
     query_text(q, m->client_key.s);
+    query_text(q, m->kind);
 }
 
-enum error message_send_result(const PGresult *res, struct arena *a, struct message *out,
+enum error message_send_result(const PGresult *res, const struct new_message *m, struct message *out,
                                bool *replayed)
 {
-    struct row r = row_at(res, 0, a);
-    const char *outcome = row_text(&r);
+    struct row r = row_at(res, 0, NULL);
+    const char *outcome = PQgetvalue(res, 0, r.column++);
     enum error e = outcome_error(outcome);
     if (e != OK)
         return e;
-    message_read(&r, out);
     *replayed = !strcmp(outcome, "replayed");
+    *out = (struct message){
+        .id = row_int(&r),
+        .type = m->type ? m->type : "text",
+        .content = m->content,
+        .media_url = m->media_url.s,
+        .client_key = m->client_key.s,
+        .edited_at = TIME_NONE,
+        .sender = {.id = m->sender->user_id,
+                   .username = m->sender->username,
+                   .created_at = m->sender->user_created},
+    };
+    out->conversation_id = row_int(&r);
+    out->seq = row_int(&r);
+    out->created_at = row_time(&r);
+    out->is_group = row_bool(&r);
+    out->conversation_created_at = row_time(&r);
+    out->recipient.id = row_int(&r);
+    out->recipient.created_at = row_time(&r);
     return OK;
+}
+
+void message_by_id_query(struct query *q, int64_t id)
+{
+    query_init(q, SQL_MESSAGE_BY_ID);
+    query_int(q, id);
+}
+
+enum error message_by_id_result(const PGresult *res, struct arena *a, struct message *out)
+{
+    if (!PQntuples(res))
+        return ERR_MESSAGE_NOT_FOUND;
+    struct row r = row_at(res, 0, a);
+    message_read(&r, out);
+    return OK;
+}
+
+/* What the first send with this key had stored. */
+static enum error read_again(struct db *db, struct arena *a, int64_t id, struct message *out)
+{
+    struct query q;
+    PGresult *res;
+    message_by_id_query(&q, id);
+    enum error e = db_run(db, &q, &res);
+    if (e != OK)
+        return e;
+    e = message_by_id_result(res, a, out);
+    PQclear(res);
+    return e;
 }
 
 enum error message_send(struct db *db, struct arena *a, const struct new_message *m,
@@ -41,14 +89,18 @@ enum error message_send(struct db *db, struct arena *a, const struct new_message
         e = db_run(db, &q, &res); /* the same key at the same moment: now the other's is there */
     if (e != OK)
         return e;
-    e = message_send_result(res, a, out, replayed);
+    e = message_send_result(res, m, out, replayed);
     PQclear(res);
-    return e;
+    return e == OK && *replayed ? read_again(db, a, out->id, out) : e;
 }
 
 void wake(struct db *db)
 {
     struct query q;
+    int64_t now = time_now();
+    if (now - db->woke_at < WAKE_EVERY_US)
+        return;
+    db->woke_at = now;
     query_init(&q, SQL_WAKE);
     db_execute(db, &q);
 }

@@ -44,15 +44,19 @@ static const struct sql_statement statements[SQL_COUNT] = {
     /* id -> user */
     [SQL_USER_BY_ID] = {"user_by_id", "SELECT " USER_COLUMNS("u") " FROM users u WHERE u.id = $1::bigint"},
 
-    /* user, dialect, refresh_hash (NULL: none), lifetime in s, user_agent, address -> session id */
+    /* user, password_hash, dialect, refresh_hash (NULL: none), lifetime in s, user_agent, address
+     * -> session id; no row when the password is another by now. Waits for a change under way, which
+     * would end all sessions but this one. */
     [SQL_SESSION_CREATE] = {"session_create",
         "INSERT INTO sessions (user_id, dialect, refresh_hash, expires_at, user_agent, address)"
-        " VALUES ($1::bigint, $2, $3::bytea, now() + $4::bigint * interval '1 s', $5, $6) RETURNING id"},
+        " SELECT u.id, $3, $4::bytea, now() + $5::bigint * interval '1 s', $6, $7 FROM users u"
+        "  WHERE u.id = $1::bigint AND u.password_hash = $2 FOR SHARE RETURNING id"},
 
-    /* session, user -> the user, when the session stands */
+    /* session, user -> the user, when the session stands or ended because they are disabled */
     [SQL_SESSION_USER] = {"session_user",
         "SELECT " USER_COLUMNS("u") " FROM sessions s JOIN users u ON u.id = s.user_id"
-        " WHERE s.id = $1::bigint AND s.user_id = $2::bigint AND s.revoked_at IS NULL"},
+        " WHERE s.id = $1::bigint AND s.user_id = $2::bigint"
+        "   AND (s.revoked_at IS NULL OR NOT u.is_active)"},
 
     /* shown hash, new hash, rotate, lifetime in s -> outcome, session id, user */
     [SQL_SESSION_REFRESH] = {"session_refresh",
@@ -63,12 +67,18 @@ static const struct sql_statement statements[SQL_COUNT] = {
     /* session -> was it still open */
     [SQL_SESSION_REVOKE] = {"session_revoke", "SELECT session_revoke($1::bigint)"},
 
-    /* session, sender, conversation, its ms, peer, their ms, type, content, media_url, client key
-     * -> outcome, message */
+    /* session, sender, conversation, its ms, peer, their ms, type, content, media_url, client key, the
+     * conversation's kind (NULL: any; it never changes, so it may be looked at before the lock)
+     * -> outcome, id, conversation, seq, created_at, is a group, conversation's created_at,
+     *    recipient, their created_at */
     [SQL_MESSAGE_SEND] = {"message_send",
-        "SELECT m.outcome, " MESSAGE_COLUMNS("m")
-        " FROM message_send($1::bigint, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint,"
-        "                   $7, $8, $9, $10) m"},
+        "SELECT * FROM message_send($1::bigint, $2::bigint, CASE WHEN $11::text IS NULL THEN $3::bigint"
+        "   ELSE (SELECT c.id FROM conversations c WHERE c.id = $3::bigint AND c.kind = $11::text) END,"
+        " $4::bigint, $5::bigint, $6::bigint, $7, $8, $9, $10)"},
+
+    /* id -> message */
+    [SQL_MESSAGE_BY_ID] = {"message_by_id",
+        "SELECT " MESSAGE_COLUMNS("v") " FROM message_view v WHERE v.id = $1::bigint"},
 
     /* user, peer, limit, offset -> messages, newest first */
     [SQL_DIRECT_HISTORY] = {"direct_history",

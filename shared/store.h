@@ -7,6 +7,7 @@
 #include "shared/db.h"
 #include "shared/model.h"
 #include "shared/secret.h"
+#include "shared/token.h"
 
 /* ---- reading rows (store_read.c) ---- */
 
@@ -41,8 +42,10 @@ MUSTCHECK enum error account_by_login(struct db *db, struct arena *a, const char
 /* ERR_USER_NOT_FOUND also when ref's timestamp does not match. */
 MUSTCHECK enum error user_by_ref(struct db *db, struct arena *a, const struct ref *ref,
                                  struct user *out);
-MUSTCHECK enum error session_create(struct db *db, int64_t user_id, const struct new_session *session,
-                                    int64_t *session_id);
+/* For a user whose password was checked against user->password_hash. ERR_CREDENTIALS when it has been
+ * changed since. */
+MUSTCHECK enum error session_create(struct db *db, const struct user *user,
+                                    const struct new_session *session, int64_t *session_id);
 /* The session's user. ERR_UNAUTHORIZED when the session is revoked, ERR_DISABLED when the user is. */
 MUSTCHECK enum error session_user(struct db *db, struct arena *a, int64_t session_id, int64_t user_id,
                                   struct user *out);
@@ -59,10 +62,11 @@ MUSTCHECK enum error session_revoke(struct db *db, int64_t session_id);
 
 /* A send. The addressee is a conversation or a person; the other is NULL. */
 struct new_message {
-    int64_t session_id, sender_id;
+    const struct identity *sender;
     const struct ref *conversation, *recipient;
-    bool or_conversation; /* sockets: recipient may name a conversation as well (p2p) */
-    const char *type; /* NULL: text */
+    bool or_conversation;   /* sockets: recipient may name a conversation as well (p2p) */
+    const char *kind;       /* of the conversation, direct or group, for good; NULL: either */
+    const char *type;       /* NULL: text */
     struct text content;
     struct text media_url;  /* s NULL: none */
     struct text client_key; /* s NULL: none */
@@ -70,13 +74,21 @@ struct new_message {
 
 void message_send_query(struct query *q, const struct new_message *m);
 /* ERR_UNAUTHORIZED, ERR_SELF_MESSAGE, ERR_RECIPIENT_NOT_FOUND, ERR_CONVERSATION_NOT_FOUND,
- * ERR_NOT_MEMBER, ERR_IDEMPOTENCY_CONFLICT. *replayed: the key had stored this message before. */
-MUSTCHECK enum error message_send_result(const PGresult *res, struct arena *a, struct message *out,
-                                         bool *replayed);
+ * ERR_NOT_MEMBER, ERR_IDEMPOTENCY_CONFLICT. *out has what the sender's own surfaces show; its strings
+ * are m's. *replayed: the key had stored this message before, and only out->id is set. */
+MUSTCHECK enum error message_send_result(const PGresult *res, const struct new_message *m,
+                                         struct message *out, bool *replayed);
+/* The two together; a replayed message is read again, whole. */
 MUSTCHECK enum error message_send(struct db *db, struct arena *a, const struct new_message *m,
                                   struct message *out, bool *replayed);
+/* A message whole, by its id. ERR_MESSAGE_NOT_FOUND. */
+void message_by_id_query(struct query *q, int64_t id);
+MUSTCHECK enum error message_by_id_result(const PGresult *res, struct arena *a, struct message *out);
 
-/* Tells the daemons to look; after the commit, best after the answer. Failure costs a second's delay. */
+/* Tells the daemons to look; after the commit, best after the answer. Failure costs a second's delay.
+ * A daemon that found something goes on looking every few milliseconds for FEED_AWAKE_US, so whoever
+ * woke it less than WAKE_EVERY_US ago need not do it again: under load NOTIFY is rare. */
+enum { WAKE_EVERY_US = 20000, FEED_AWAKE_US = 60000 };
 void wake(struct db *db);
 
 /* The messages between two people, newest first; none when they never talked. */

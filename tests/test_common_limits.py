@@ -3,6 +3,7 @@
 The stack here has the limits of the shipped nginx.conf and Parley's own defaults.
 """
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -99,18 +100,28 @@ def test_limited_requests_are_logged_without_the_token(stack, alice, people):
 # ---------------------------------------------------------------------- frames
 
 def drown(sock, frame, most=50000):
-    """Send frame over and over until the server closes; the frames it answered and the close."""
+    """Send frame over and over while reading, until the server closes; what it answered, and the close."""
+    closed = threading.Event()
+
+    def pour():
+        try:
+            for _ in range(most):
+                if closed.is_set():
+                    return
+                sock.send(frame)
+        except (OSError, websocket.WebSocketException):
+            pass
+    pouring = threading.Thread(target=pour)
+    pouring.start()
     answers = []
-    try:
-        for _ in range(most):
-            sock.send(frame)
-    except (OSError, websocket.WebSocketException):
-        pass
     try:
         while True:
             answers.append(sock.recv_json(timeout=5))
     except Closed as end:
         return answers, end
+    finally:
+        closed.set()
+        pouring.join()
 
 
 def test_too_many_frames_get_an_error_and_close_4009(alice, bob):

@@ -30,7 +30,7 @@ def quoted(text):
 
 # ---------------------------------------------------------------------- settings
 
-@pytest.mark.parametrize("program", ["fcgi-app", "ws-daemon"])
+@pytest.mark.parametrize("program", ["fcgi-app", "ws-daemon", "courier"])
 def test_configuration_table_is_the_programs_help(program):
     printed = subprocess.run([binary(program), "--help"], capture_output=True, text=True, check=True).stdout
     rows = re.findall(r"^  ([A-Z][A-Z0-9_]*) \| (.*)$", printed, re.M)

@@ -123,7 +123,7 @@ static enum error on_typing(struct conn *c, struct input *in)
 
 static enum error on_message(struct conn *c, struct input *in, struct text type)
 {
-    struct new_message m = {.type = type.s, .session_id = c->me.session_id, .sender_id = c->me.user_id};
+    struct new_message m = {.type = type.s, .sender = &c->me};
     struct addressee to;
     enum error e = read_addressee(c, in, "recipient_id", &to);
     if (e == OK)
@@ -161,7 +161,7 @@ static bool on_text(struct conn *c, const char *text, size_t len)
     char *copy = to && len && *text != '{' ? strndup(text, len) : NULL;
     if (!copy)
         return false;
-    struct new_message m = {.session_id = c->me.session_id, .sender_id = c->me.user_id, .content = {copy, len}};
+    struct new_message m = {.sender = &c->me, .content = {copy, len}};
     enum error e = memchr(text, 0, len) ? ERR_INVALID_FIELD
                                         : validate_message(m.content, m.media_url, c->daemon->config.message_max);
     if (e == OK)

@@ -75,17 +75,17 @@ static void unsubscribe(struct conn *c, int64_t room_id)
         s->rooms[i] = s->rooms[--s->count];
 }
 
-static enum error subscribe(struct conn *c, int64_t room_id)
+static bool subscribe(struct conn *c, int64_t room_id)
 {
     if (!c->dialect_state && !(c->dialect_state = calloc(1, sizeof(struct subscriptions))))
         abort();
     struct subscriptions *s = c->dialect_state;
     if (position(c, room_id) >= 0)
-        return OK;
+        return true;
     if (s->count == ROOMS_MOST)
-        return ERR_RATE_LIMITED;
+        return false;
     s->rooms[s->count++] = room_id;
-    return OK;
+    return true;
 }
 
 static bool wants(const struct conn *c, const struct message *m)
@@ -114,14 +114,8 @@ static enum error on_auth(struct conn *c, struct input *in)
         e = revoked_check(d->revoked, &who);
     if (e == OK && c->me.user_id && c->me.user_id != who.user_id)
         e = ERR_UNAUTHORIZED;
-    if (e != OK) {
-        if (c->state == CONN_GREETING && !error_close(e)) {
-            conn_error(c, e, input_sentence(in, e));
-            conn_close(c, ERR_UNAUTHORIZED);
-            return OK;
-        }
+    if (e != OK)
         return e;
-    }
     bool first = !c->me.user_id;
     c->me = who;
     succeed(c, "Authenticated successfully", 0);
@@ -130,7 +124,9 @@ static enum error on_auth(struct conn *c, struct input *in)
     return OK;
 }
 
-/* A subscription that asks the database whether the user is in the room. */
+/* A subscription that asks the database whether the user is in the room. It stands meanwhile, so that
+ * what the socket does next, and what happens to the room, finds it; nothing reaches an outsider by
+ * it, as messages go to a room's members only. */
 struct asking {
     struct conn *conn;
     int64_t room_id;
@@ -145,8 +141,10 @@ static void on_membership(void *arg, enum error e, PGresult **results, int count
     if (e == OK) {
         struct row r = row_at(results[0], 0, NULL);
         bool exists = row_bool(&r), member = row_bool(&r);
-        e = member ? subscribe(a.conn, a.room_id) : exists ? ERR_NOT_MEMBER : ERR_CONVERSATION_NOT_FOUND;
+        e = member ? OK : exists ? ERR_NOT_MEMBER : ERR_CONVERSATION_NOT_FOUND;
     }
+    if (e != OK)
+        unsubscribe(a.conn, a.room_id);
     if (a.conn->state >= CONN_CLOSING)
         ; /* nobody is left to tell */
     else if (e == OK)
@@ -163,6 +161,8 @@ static enum error on_subscribe(struct conn *c, struct input *in)
     enum error e = input_ref(in, "room_id", true, &room);
     if (e != OK)
         return e;
+    if (!subscribe(c, room.id))
+        return input_fail(in, ERR_FORBIDDEN, "a socket holds at most %d subscriptions", ROOMS_MOST);
     struct asking *a = malloc(sizeof *a);
     if (!a)
         abort();
@@ -172,6 +172,7 @@ static enum error on_subscribe(struct conn *c, struct input *in)
     query_int(&q, room.id);
     e = pgpipe_submit(c->daemon->queries, &q, 1, on_membership, a);
     if (e != OK) {
+        unsubscribe(c, room.id);
         conn_unref(c);
         free(a);
     }

@@ -86,8 +86,7 @@ void dialect_frame(struct conn *c, const char *text, size_t len)
 enum error dialect_read_message(struct conn *c, struct input *in, const char *content_name,
                                 struct new_message *out)
 {
-    out->session_id = c->me.session_id;
-    out->sender_id = c->me.user_id;
+    out->sender = &c->me;
     enum error e = input_text(in, content_name, &out->content);
     if (e == OK)
         e = input_text_optional(in, "client_msg_id", &out->client_key);

@@ -21,6 +21,8 @@
 
 enum { BATCH = 500 };
 static const double SWEEP_S = 1, BEAT_S = 5;
+/* Polls are never closer than this, so that under load they take in more, not come more often. */
+static const double GAP_S = 0.004;
 
 enum state {
     IDLE,     /* waiting for a poke or the sweep */
@@ -37,7 +39,9 @@ struct feed {
     bool poked;      /* while a poll was under way: look again */
     bool beat_heard; /* since the last beat was sent */
     char beat[48];   /* our heartbeat's payload */
-    ev_timer sweep, heartbeat;
+    ev_timer sweep, heartbeat, gap;
+    double polled_at, awake_until; /* loop times of the last poll, and of the last that found something
+                                      plus FEED_AWAKE_US */
     char *position;  /* pg_snapshot text; everything it sees has been handed out */
     char *target;    /* of the batches under way, NULL: the next poll takes a new one */
     int64_t after;   /* last id handed out below target, 0: none */
@@ -135,13 +139,36 @@ static void poll_now(struct feed *f)
     else
         query_null(&q);
     f->poked = false;
+    f->polled_at = ev_now(f->loop);
+    ev_timer_stop(f->loop, &f->gap);
     f->state = pgpipe_submit(f->pipe, &q, 1, on_poll, f) == OK ? POLLING : OFFLINE;
+}
+
+/* Polls now, or when the gap is over. */
+static void poll_soon(struct feed *f)
+{
+    double wait = f->polled_at + GAP_S - ev_now(f->loop);
+    if (wait <= 0) {
+        poll_now(f);
+    } else if (!ev_is_active(&f->gap)) {
+        ev_timer_set(&f->gap, wait, 0);
+        ev_timer_start(f->loop, &f->gap);
+    }
+}
+
+static void on_gap(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct feed *f = w->data;
+    (void)loop;
+    (void)revents;
+    if (f->state == IDLE)
+        poll_now(f);
 }
 
 void feed_poke(struct feed *f)
 {
     if (f->state == IDLE && f->position)
-        poll_now(f);
+        poll_soon(f);
     else
         f->poked = true;
 }
@@ -158,8 +185,12 @@ void feed_done(struct feed *f)
         f->after = 0;
     }
     f->state = pgpipe_is_up(f->pipe) ? IDLE : OFFLINE;
-    if (f->state == IDLE && (f->more || f->poked))
+    if (f->last)
+        f->awake_until = ev_now(f->loop) + FEED_AWAKE_US / 1e6;
+    if (f->state == IDLE && f->more)
         poll_now(f);
+    else if (f->state == IDLE && (f->poked || ev_now(f->loop) < f->awake_until))
+        poll_soon(f);
 }
 
 void feed_again(struct feed *f)
@@ -270,7 +301,8 @@ struct feed *feed_new(struct ev_loop *loop, const struct config *config, struct 
     snprintf(f->beat, sizeof f->beat, "beat %ld %lx", (long)getpid(), mrand48() & 0xffffffffL);
     ev_timer_init(&f->sweep, on_sweep, SWEEP_S, SWEEP_S);
     ev_timer_init(&f->heartbeat, on_heartbeat, BEAT_S, BEAT_S);
-    f->sweep.data = f->heartbeat.data = f;
+    ev_init(&f->gap, on_gap);
+    f->sweep.data = f->heartbeat.data = f->gap.data = f;
     ev_timer_start(loop, &f->sweep);
     ev_timer_start(loop, &f->heartbeat);
     f->pipe = pgpipe_new(loop, config, url, "feed",
@@ -284,6 +316,7 @@ void feed_free(struct feed *f)
         return;
     ev_timer_stop(f->loop, &f->sweep);
     ev_timer_stop(f->loop, &f->heartbeat);
+    ev_timer_stop(f->loop, &f->gap);
     pgpipe_free(f->pipe);
     arena_release(&f->arena);
     free(f->position);

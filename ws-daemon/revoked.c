@@ -87,9 +87,9 @@ void revoked_remove_user(struct revoked *r, int64_t user_id)
 
 enum error revoked_check(const struct revoked *r, const struct identity *who)
 {
-    if (find(r, who->session_id))
-        return ERR_UNAUTHORIZED;
-    return find(r, -who->user_id) ? ERR_DISABLED : OK;
+    if (find(r, -who->user_id))
+        return ERR_DISABLED;
+    return find(r, who->session_id) ? ERR_UNAUTHORIZED : OK;
 }
 
 static void on_loaded(void *arg, enum error e, PGresult **results, int count, const char *constraint)

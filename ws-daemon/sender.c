@@ -49,6 +49,7 @@ struct sender {
     struct job *flying;  /* in the unit under way, in the order of its queries */
     bool busy;           /* a unit is under way */
     int backlog;
+    double woke_at;      /* when the other daemons were last told to look, see wake() */
     struct pair *pairs;
     ev_prepare start;    /* once per turn of the loop, so that a turn's frames share a unit */
 };
@@ -106,11 +107,44 @@ static void job_finish(struct sender *s, struct job *j)
     free(j);
 }
 
+static void on_found(void *arg, enum error e, PGresult **results, int count, const char *constraint)
+{
+    struct conn *c = arg;
+    struct message m;
+    struct arena arena;
+    (void)count;
+    (void)constraint;
+    arena_init(&arena);
+    if (e == OK)
+        e = message_by_id_result(results[0], &arena, &m);
+    if (e != OK) {
+        conn_error(c, e, error_sentence(e));
+    } else if (c->state < CONN_CLOSING) {
+        struct frame *f = frame_json(c->ops->message(&m, true));
+        conn_reply(c, f);
+        frame_unref(f);
+    }
+    arena_release(&arena);
+    conn_unref(c);
+}
+
+/* The message that the key had stored before. */
+static void show_again(struct conn *c, int64_t id)
+{
+    struct query q;
+    message_by_id_query(&q, id);
+    enum error e = pgpipe_submit(c->daemon->queries, &q, 1, on_found, conn_ref(c));
+    if (e == OK)
+        return;
+    conn_error(c, e, error_sentence(e));
+    conn_unref(c);
+}
+
 static void answer(struct sender *s, struct job *j, const PGresult *res)
 {
     struct message stored;
     bool replayed;
-    enum error e = message_send_result(res, &j->arena, &stored, &replayed);
+    enum error e = message_send_result(res, &j->message, &stored, &replayed);
     if (e == ERR_RECIPIENT_NOT_FOUND && j->message.or_conversation && j->message.recipient) {
         j->conversation = j->recipient; /* no person has this id: a group, perhaps */
         j->message.conversation = &j->conversation;
@@ -121,17 +155,12 @@ static void answer(struct sender *s, struct job *j, const PGresult *res)
     }
     if (e == ERR_CONVERSATION_NOT_FOUND && j->message.or_conversation)
         e = ERR_RECIPIENT_NOT_FOUND;
-    if (e != OK) {
+    if (e != OK)
         conn_error(j->conn, e, error_sentence(e));
-    } else {
-        if (j->message.recipient)
-            pair_learn(s, j->message.sender_id, stored.recipient.id, stored.conversation_id);
-        if (replayed && j->conn->state < CONN_CLOSING) {
-            struct frame *f = frame_json(j->conn->ops->message(&stored, true));
-            conn_reply(j->conn, f);
-            frame_unref(f);
-        }
-    }
+    else if (replayed)
+        show_again(j->conn, stored.id);
+    else if (j->message.recipient)
+        pair_learn(s, j->conn->me.user_id, stored.recipient.id, stored.conversation_id);
     job_finish(s, j);
 }
 
@@ -202,7 +231,7 @@ static int choose(struct sender *s)
     int count = 0;
     DL_FOREACH_SAFE(s->queue, j, next) {
         if (!j->room && j->message.recipient)
-            j->room = pair_find(s, j->message.sender_id, j->recipient.id);
+            j->room = pair_find(s, j->conn->me.user_id, j->recipient.id);
         bool alone = j->alone || !j->room;
         if (count == BATCH || (alone && count))
             break;
@@ -229,10 +258,15 @@ static void fly(struct sender *s)
     query_init(&woken, SQL_WAKE);
     enum error e = pgpipe_submit(s->pipe, queries, count, on_done, s);
     s->busy = e == OK;
-    if (e != OK)
+    if (e != OK) {
         unit_failed(s, e, "");
-    else if (pgpipe_submit(s->pipe, &woken, 1, on_woken, NULL) != OK)
-        return; /* the connection is gone; the sweep of the other daemons covers it */
+        return;
+    }
+    if (ev_now(s->daemon->loop) - s->woke_at < WAKE_EVERY_US / 1e6)
+        return;
+    s->woke_at = ev_now(s->daemon->loop);
+    if (pgpipe_submit(s->pipe, &woken, 1, on_woken, NULL) != OK)
+        s->woke_at = 0; /* the connection is gone; the sweeps of the other daemons cover it */
 }
 
 static void on_turn(struct ev_loop *loop, ev_prepare *w, int revents)
@@ -272,6 +306,7 @@ enum error sender_submit(struct conn *c, const struct new_message *m)
         j->message.recipient = &j->recipient;
     }
     j->conn = conn_ref(c);
+    j->message.sender = &j->conn->me;
     DL_APPEND(s->queue, j);
     s->backlog++;
     conn_pending(c, 1);

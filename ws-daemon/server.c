@@ -235,6 +235,8 @@ static void on_frame(struct conn *c, bool binary)
         conn_error(c, ERR_BAD_JSON, "only text frames are understood");
     else
         dialect_frame(c, c->in, c->in_len);
+    if (c->state == CONN_GREETING)
+        conn_close(c, ERR_UNAUTHORIZED); /* there is one try to authenticate */
     c->in_len = 0;
     if (c->in_size > 4096) {
         free(c->in);

@@ -18,6 +18,7 @@ def _write(stack, lines):
     old = {name: stack.kill(name, signal.SIGTERM) for name in READERS}
     for name, pid in old.items():
         eventually(lambda: stack.runs_again(name, pid), 15, f"{name} restarted")
+    stack.forget_probes()               # their key may be the one that went
     eventually(stack.ready, 10, "the stack answers again")
 
 

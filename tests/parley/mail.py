@@ -110,7 +110,7 @@ class MailServer:
         return [mail for mail in list(self.mails) if mail.recipients == [address]]
 
     def expect(self, address, timeout=15):
-        """The first mail to an address; its token is a secret from here on."""
+        """The first mail to an address."""
         return eventually(lambda: self.to(address), timeout, f"mail to {address}")[0]
 
 

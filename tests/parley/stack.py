@@ -76,7 +76,7 @@ class Stack:
         self.prefix = list(prefix)      # of the command line: whom to run as
         self.env = {**QUICK_ENV, **(env or {})}
         self.settings = {**QUICK_SETTINGS, **(settings or {})}
-        self._probe = self._peer = None     # accounts that ready() asks with
+        self._probes = None             # two accounts that ready() asks with
         self.secrets = set()            # tokens and passwords seen in this stack; none may be logged
 
     # ------------------------------------------------------------------ starting and stopping
@@ -189,6 +189,9 @@ class Stack:
         except (requests.RequestException, AssertionError):
             return False
         return statuses == {200, 401} and all(map(self.daemon_ready, range(1, self.daemons + 1)))
+
+    def forget_probes(self):
+        self._probes = None
 
     def daemon_ready(self, number):
         """Whether a message sent to the n-th daemon comes back."""
