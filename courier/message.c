@@ -7,8 +7,8 @@
 #include <time.h>
 
 enum {
-    WORD = 45,  /* bytes in an encoded word of a header (RFC 2047: at most 75 characters as encoded) */
-    LINE = 57,  /* bytes in a line of base64 (RFC 2045: at most 76 characters as encoded) */
+    WORD = 42, /* bytes in an encoded word (RFC 2047: a line with one has at most 76 characters) */
+    LINE = 57, /* bytes in a line of base64 (RFC 2045: at most 76 characters) */
     NAME_MOST = 200
 };
 
@@ -82,7 +82,9 @@ static const char *phrase(const char *name, struct arena *a)
 
 static const char *mailbox_text(const struct mailbox *m, struct arena *a)
 {
-    return *m->name ? arena_printf(a, "%s <%s>", phrase(m->name, a), m->address) : m->address;
+    if (!*m->name)
+        return m->address;
+    return arena_printf(a, "%s%s <%s>", phrase(m->name, a), ascii(m->name) ? "" : "\n", m->address);
 }
 
 /* ---- the message ---- */

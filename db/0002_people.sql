@@ -189,6 +189,24 @@ BEGIN
         VALUES ('member_removed', in_room, member, actor);
 END $$;
 
+-- A member's own way out where the owner has one too: the group passes to who has been in it longest,
+-- and the last one takes it along. outcome as member_remove(), without owner_leaves.
+CREATE FUNCTION group_quit(in_room bigint, room_ms bigint, actor bigint, OUT outcome text)
+    LANGUAGE plpgsql AS $$
+DECLARE
+    heir bigint;
+BEGIN
+    outcome := group_lock(in_room, room_ms, actor);
+    IF outcome = 'ok' THEN
+        SELECT p.user_id INTO heir FROM participants p
+         WHERE p.conversation_id = in_room AND p.user_id <> actor ORDER BY p.joined_at, p.user_id LIMIT 1;
+        IF NOT FOUND THEN outcome := group_delete(in_room, room_ms, actor); RETURN; END IF;
+        UPDATE conversations SET owner_id = heir WHERE id = in_room;
+        UPDATE participants SET role = 'owner' WHERE conversation_id = in_room AND user_id = heir;
+    END IF;
+    outcome := member_remove(in_room, room_ms, actor, actor, NULL);
+END $$;
+
 -- ---- messages ----
 
 -- A place in a conversation's history: the seq of its first message at or after an id or a time (the

@@ -34,7 +34,6 @@ enum error auth_refresh(struct request *req, struct reply *out)
     enum error e = account_refresh(req, true, &u, &tokens);
     if (e == OK)
         reply_json(out, 200, view_dm_refreshed(&tokens));
-    out->wake = e == ERR_REFRESH_INVALID; /* it may have been theft, which closes sockets */
     return e;
 }
 
@@ -63,6 +62,65 @@ enum error rooms_login(struct request *req, struct reply *out)
 enum error rooms_me(struct request *req, struct reply *out)
 {
     reply_json(out, 200, view_rooms_user(&req->user));
+    return OK;
+}
+
+/* ---- p2p ---- */
+
+enum error p2p_register(struct request *req, struct reply *out)
+{
+    struct user u;
+    struct credentials tokens;
+    enum error e = account_register(req, &u, &tokens);
+    if (e == OK)
+        reply_json(out, 201, view_p2p_registered(&u, &tokens));
+    return e;
+}
+
+enum error p2p_login(struct request *req, struct reply *out)
+{
+    struct user u;
+    struct credentials tokens;
+    enum error e = account_login(req, &u, &tokens);
+    if (e == OK)
+        reply_json(out, 200, view_p2p_login(&u, &tokens));
+    return e;
+}
+
+/* ---- groups ---- */
+
+enum error groups_register(struct request *req, struct reply *out)
+{
+    struct user u;
+    struct credentials tokens;
+    enum error e = account_register(req, &u, &tokens);
+    if (e == OK)
+        reply_json(out, 200, view_groups_registered(&u, &tokens));
+    return e;
+}
+
+enum error groups_login(struct request *req, struct reply *out)
+{
+    struct user u;
+    struct credentials tokens;
+    enum error e = account_login(req, &u, &tokens);
+    if (e == OK)
+        reply_json(out, 200, view_groups_login(&u, &tokens));
+    return e;
+}
+
+/* The refresh token stays as it is. */
+enum error groups_refresh(struct request *req, struct reply *out)
+{
+    struct user u;
+    struct credentials tokens;
+    enum error e = account_refresh(req, false, &u, &tokens);
+    out->wake = e == ERR_REFRESH_INVALID; /* it may have been theft, which closes sockets */
+    if (e != OK)
+        return e;
+    struct json_object *o = json_object_new_object();
+    json_object_object_add(o, "access_token", view_text(tokens.access_token));
+    reply_json(out, 200, o);
     return OK;
 }
 

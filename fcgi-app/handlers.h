@@ -12,6 +12,8 @@ typedef enum error handler(struct request *req, struct reply *out);
 /* ---- auth.c ---- */
 handler auth_register, auth_login, auth_refresh, auth_logout;
 handler rooms_register, rooms_login, rooms_me;
+handler p2p_register, p2p_login;
+handler groups_register, groups_login, groups_refresh;
 
 /* ---- mail.c ---- */
 handler mail_verify, mail_forgot_password, mail_reset_password;
@@ -37,5 +39,16 @@ handler rooms_invite, rooms_accept, rooms_contacts, rooms_check_contact;
 
 /* ---- rooms.c ---- */
 handler rooms_create, rooms_list, rooms_get, rooms_add, rooms_remove, rooms_history;
+
+/* ---- p2p.c ---- */
+handler p2p_users, p2p_users_with_chat, p2p_user, p2p_send, p2p_send_to_group, p2p_history, p2p_group_history,
+    p2p_chats;
+
+/* ---- p2p_groups.c ---- */
+handler p2p_groups, p2p_create_group, p2p_members, p2p_add_member;
+
+/* ---- groups.c ---- */
+handler groups_conversations, groups_open, groups_conversation, groups_direct_history, groups_direct_send;
+handler groups_list, groups_create, groups_get, groups_add, groups_remove, groups_history, groups_send;
 
 #endif

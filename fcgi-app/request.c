@@ -155,15 +155,27 @@ static bool whole_number(struct text t, int64_t *out)
     return true;
 }
 
+enum error request_number(struct request *req, const char *name, int64_t least, int64_t *out)
+{
+    int64_t n;
+    struct text value = target_parameter(&req->target, name);
+    if (!value.s)
+        return OK;
+    if (!whole_number(value, &n) || n < least)
+        return input_fail(&req->body, ERR_INVALID_PARAMETER, "%s has to be a %s", name,
+                          least > 0 ? "positive integer" : "whole number");
+    *out = n;
+    return OK;
+}
+
 enum error request_page(struct request *req, int64_t *limit, int64_t *offset)
 {
-    struct text l = target_parameter(&req->target, "limit");
-    struct text o = target_parameter(&req->target, "offset");
     int64_t n = PAGE_DEFAULT, skip = 0;
-    if (l.s && (!whole_number(l, &n) || n < 1))
-        return input_fail(&req->body, ERR_INVALID_PARAMETER, "limit has to be a positive integer");
-    if (offset && o.s && !whole_number(o, &skip))
-        return input_fail(&req->body, ERR_INVALID_PARAMETER, "offset has to be a whole number");
+    enum error e = request_number(req, "limit", 1, &n);
+    if (e == OK && offset)
+        e = request_number(req, "offset", 0, &skip);
+    if (e != OK)
+        return e;
     *limit = n < PAGE_MOST ? n : PAGE_MOST;
     if (offset)
         *offset = skip;

@@ -64,6 +64,10 @@ MUSTCHECK enum error request_body(struct request *req, bool form);
 
 /* ---- what handlers ask for ---- */
 
+/* A query parameter that is a number, at least `least` (0 or 1); without it *out stays as it is.
+ * ERR_INVALID_PARAMETER with a sentence. */
+MUSTCHECK enum error request_number(struct request *req, const char *name, int64_t least, int64_t *out);
+
 /* limit (1 to 100, more counts as 100; 50 when absent) and offset (0 when absent); offset NULL: the
  * route has none. ERR_INVALID_PARAMETER with a sentence. */
 MUSTCHECK enum error request_page(struct request *req, int64_t *limit, int64_t *offset);

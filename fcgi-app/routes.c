@@ -79,6 +79,40 @@ static const struct route table[] = {
     {DELETE, "/v1/rooms/{int}/members/{name}",                          AUTH,                      DIALECT_ROOMS, rooms_remove},
     {POST,   "/v1/rooms/{int}/leave",                                   AUTH,                      DIALECT_ROOMS, conv_leave},
     {GET,    "/v1/messages/rooms/{int}/history",                        AUTH,                      DIALECT_ROOMS, rooms_history},
+
+    /* ---- p2p */
+    {POST,   "/v1/users/register",                            BODY,                DIALECT_P2P, p2p_register},
+    {POST,   "/v1/users/login",                               BODY,                DIALECT_P2P, p2p_login},
+    {GET,    "/v1/users",                                     AUTH,                DIALECT_P2P, p2p_users},
+    {GET,    "/v1/users/with-chat-info",                      AUTH,                DIALECT_P2P, p2p_users_with_chat},
+    {GET,    "/v1/users/{int}",                               AUTH,                DIALECT_P2P, p2p_user},
+    {POST,   "/v1/messages/p2p/{int}",                        AUTH_TOKEN | BODY,   DIALECT_P2P, p2p_send},
+    {GET,    "/v1/messages/history/{int}",                    AUTH,                DIALECT_P2P, p2p_history},
+    {GET,    "/v1/chats",                                     AUTH,                DIALECT_P2P, p2p_chats},
+    {GET,    "/v1/groups",                                    AUTH,                DIALECT_P2P, p2p_groups},
+    {POST,   "/v1/groups",                                    AUTH | BODY,         DIALECT_P2P, p2p_create_group},
+    {GET,    "/v1/groups/{int}/members",                      AUTH,                DIALECT_P2P, p2p_members},
+    {POST,   "/v1/groups/{int}/members",                      AUTH | BODY,         DIALECT_P2P, p2p_add_member},
+    {POST,   "/v1/messages/group/{int}",                      AUTH_TOKEN | BODY,   DIALECT_P2P, p2p_send_to_group},
+    {GET,    "/v1/groups/{int}/messages",                     AUTH,                DIALECT_P2P, p2p_group_history},
+
+    /* ---- groups */
+    {POST,   "/api/auth/register",                            BODY,                DIALECT_GROUPS, groups_register},
+    {POST,   "/api/auth/login",                               BODY,                DIALECT_GROUPS, groups_login},
+    {POST,   "/api/auth/refresh",                             BODY,                DIALECT_GROUPS, groups_refresh},
+    {POST,   "/api/auth/logout",                              AUTH,                DIALECT_GROUPS, auth_logout},
+    {GET,    "/api/conversations",                            AUTH,                DIALECT_GROUPS, groups_conversations},
+    {POST,   "/api/conversations",                            AUTH | BODY,         DIALECT_GROUPS, groups_open},
+    {GET,    "/api/conversations/{uuid}",                     AUTH,                DIALECT_GROUPS, groups_conversation},
+    {GET,    "/api/conversations/{uuid}/messages",            AUTH,                DIALECT_GROUPS, groups_direct_history},
+    {POST,   "/api/conversations/{uuid}/messages",            AUTH_TOKEN | BODY,   DIALECT_GROUPS, groups_direct_send},
+    {GET,    "/api/groups",                                   AUTH,                DIALECT_GROUPS, groups_list},
+    {POST,   "/api/groups",                                   AUTH | BODY,         DIALECT_GROUPS, groups_create},
+    {GET,    "/api/groups/{uuid}",                            AUTH,                DIALECT_GROUPS, groups_get},
+    {POST,   "/api/groups/{uuid}/members",                    AUTH | BODY,         DIALECT_GROUPS, groups_add},
+    {DELETE, "/api/groups/{uuid}/members/{uuid}",             AUTH,                DIALECT_GROUPS, groups_remove},
+    {GET,    "/api/groups/{uuid}/messages",                   AUTH,                DIALECT_GROUPS, groups_history},
+    {POST,   "/api/groups/{uuid}/messages",                   AUTH_TOKEN | BODY,   DIALECT_GROUPS, groups_send},
 };
 
 const struct route *routes(int *count)

@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 static void log_request(const struct request *req, const struct reply *out, int64_t microseconds)
@@ -29,45 +28,14 @@ static void log_request(const struct request *req, const struct reply *out, int6
               log_text("path", req->target.path)); /* last: a long one is cut */
 }
 
-/* What is left to do once the client has its answer. True when the daemons have to hear of it. */
-static bool finish(struct request *req, struct reply *out, int64_t microseconds)
+/* What is left to do once the client has its answer. */
+static void finish(struct app *app, struct request *req, struct reply *out, int64_t microseconds)
 {
-    bool wakes = out->wake;
     log_request(req, out, microseconds);
+    if (out->wake)
+        wake(&app->db);
     reply_release(out);
     request_release(req);
-    return wakes;
-}
-
-/* ---- waking the daemons ---- */
-
-/* Commits with NOTIFY serialise, and one wake-up serves all that was committed before it. So a worker
- * wakes at once when it has not done so for a while, and otherwise once for all of this while. */
-enum { WHILE_US = 5000 };
-
-struct bell {
-    bool due;
-    int64_t rung; /* monotonic microseconds */
-};
-
-static int64_t monotonic(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
-}
-
-/* Rings when it is time; returns the milliseconds until then, -1: nothing is due. */
-static int ring(struct app *app, struct bell *bell)
-{
-    if (!bell->due)
-        return -1;
-    int64_t left = bell->rung + WHILE_US - monotonic();
-    if (left > 0)
-        return (int)(left / 1000) + 1;
-    wake(&app->db);
-    *bell = (struct bell){.rung = monotonic()};
-    return -1;
 }
 
 /* ---- FastCGI ---- */
@@ -78,8 +46,7 @@ static size_t read_fastcgi(void *from, char *to, size_t n)
     return got > 0 ? (size_t)got : 0;
 }
 
-/* True when the daemons have to hear of it. */
-static bool serve(struct app *app, FCGX_Request *fcgi)
+static void serve(struct app *app, FCGX_Request *fcgi)
 {
     struct request req;
     struct reply out = {0};
@@ -98,7 +65,7 @@ static bool serve(struct app *app, FCGX_Request *fcgi)
     req.method = arena_strdup(&req.arena, req.method);
     req.id = arena_strdup(&req.arena, req.id);
     FCGX_Finish_r(fcgi);
-    return finish(&req, &out, microseconds);
+    finish(app, &req, &out, microseconds);
 }
 
 static void reload(struct app *app)
@@ -142,7 +109,6 @@ void worker_run(struct app *app, int listen_fd)
     FCGX_Request fcgi;
     sigset_t set;
     struct epoll_event event;
-    struct bell bell = {0};
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
@@ -155,15 +121,13 @@ void worker_run(struct app *app, int listen_fd)
     signal(SIGPIPE, SIG_IGN);
 
     for (;;) {
-        if (epoll_wait(epoll_fd, &event, 1, ring(app, &bell)) < 1)
+        if (epoll_wait(epoll_fd, &event, 1, -1) < 1)
             continue;
         if (event.data.fd == signal_fd && !take_signals(app, signal_fd))
             break;
         if (event.data.fd == listen_fd && FCGX_Accept_r(&fcgi) == 0)
-            bell.due |= serve(app, &fcgi);
+            serve(app, &fcgi);
     }
-    if (bell.due)
-        wake(&app->db);
     FCGX_Free(&fcgi, 1);
     close(epoll_fd);
     close(signal_fd);
@@ -194,6 +158,5 @@ void worker_cgi(struct app *app)
     fwrite(head.s, 1, head.len, stdout);
     fwrite(body.s, 1, body.len, stdout);
     fflush(stdout);
-    if (finish(&req, &out, time_now() - start))
-        wake(&app->db);
+    finish(app, &req, &out, time_now() - start);
 }

@@ -247,3 +247,10 @@ enum error member_remove_by_name(struct db *db, int64_t me, const struct ref *gr
     query_text(&q, username);
     return outcome_run(db, &q);
 }
+
+enum error group_quit(struct db *db, int64_t me, const struct ref *group)
+{
+    struct query q;
+    group_query(&q, SQL_GROUP_QUIT, group, me);
+    return outcome_run(db, &q);
+}

@@ -54,5 +54,8 @@ MUSTCHECK enum error member_remove(struct db *db, int64_t me, const struct ref *
                                    const struct ref *member);
 MUSTCHECK enum error member_remove_by_name(struct db *db, int64_t me, const struct ref *group,
                                            const char *username);
+/* The caller leaves; the owner may too, then the group passes to who has been in it longest, or ends with
+ * the last one. */
+MUSTCHECK enum error group_quit(struct db *db, int64_t me, const struct ref *group);
 
 #endif

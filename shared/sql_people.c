@@ -103,6 +103,9 @@ const struct sql_statement sql_people[SQL_COUNT] = {
         "SELECT member_remove($1::bigint, $2::bigint, $3::bigint, coalesce($4::bigint,"
         "   (SELECT u.id FROM users u WHERE lower(u.username) = lower($6))), $5::bigint)"},
 
+    /* conversation, its ms, actor -> outcome */
+    [SQL_GROUP_QUIT] = {"group_quit", "SELECT group_quit($1::bigint, $2::bigint, $3::bigint)"},
+
     /* viewer, kind, count unread -> conversations, latest first */
     [SQL_CONVERSATION_LIST] = {"conversation_list",
         CONVERSATIONS("SELECT true AS member, me.read_seq, c.* FROM participants me"

@@ -95,10 +95,12 @@ struct json_object *view_p2p_member(const struct participant *p)
     return o;
 }
 
-/* owner_id is null when the owner is gone. Without its people loaded a group has no `members`. */
+/* That system's clients read group_id where a group was made and id in the list. owner_id is null when
+ * the owner is gone. Without its people loaded a group has no `members`. */
 struct json_object *view_p2p_group(const struct conversation *c)
 {
     struct json_object *o = json_object_new_object();
+    json_object_object_add(o, "id", json_object_new_int64(c->id));
     json_object_object_add(o, "group_id", json_object_new_int64(c->id));
     json_object_object_add(o, "name", view_text(c->name));
     json_object_object_add(o, "owner_id", c->owner_id ? json_object_new_int64(c->owner_id) : NULL);

@@ -1,4 +1,5 @@
-"""conv (001), the Workflow Diagrams over REST: accounts, conversations, messages. The socket: test_conv_socket.py."""
+"""conv (001), the Workflow Diagrams over REST: accounts and conversations. What is said in them is in
+test_conv_messages.py, the socket in test_conv_socket.py."""
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +12,6 @@ from parley.conv import Conv, conv_account
 
 CONVERSATION = {"id", "type", "name", "owner_id", "participants", "last_message", "unread_count", "created_at", "updated_at"}
 PARTICIPANT = {"user_id", "username", "display_name", "role", "joined_at"}
-MESSAGE = {"id", "conversation_id", "sender_id", "sender_username", "body", "content", "media_url", "client_msg_id",
-           "created_at", "edited_at"}
 NOBODY = "0193e000-0000-7000-bfff-ffffffffffff"
 
 
@@ -37,7 +36,7 @@ def test_registration_answers_201_with_the_user_and_both_tokens(anyone):
     resp = anyone.sign_up(email="Ann.Lee@" + fresh_name("h") + ".org", display_name="Ann Lee")
     assert resp.status_code == 201
     body = resp.json()
-    assert set(body["tokens"]) == {"access_token", "refresh_token"} and all(body["tokens"].values())
+    assert body["tokens"]["access_token"] and body["tokens"]["refresh_token"]
     assert body["user"]["display_name"] == "Ann Lee" and body["user"]["email"].startswith("Ann.Lee@")
     assert_id(body["user"]["id"], body["user"]["created_at"])
     assert {k: body[k] for k in body["user"]} == body["user"]     # one answer serves dm and conv
@@ -60,7 +59,7 @@ def test_derived_usernames_are_free_ones(anyone):
     assert {a.json()["user"]["display_name"] for a in answers} == {name}
 
 
-@pytest.mark.parametrize("display_name", ["李小龍", "😀😀", "é", ".", "a", "ab", "  ", "-" * 100, "x" * 100])
+@pytest.mark.parametrize("display_name", ["李小龍", "😀😀", "é", ".", "a", "ab", "-" * 100, "x" * 100])
 def test_any_display_name_gives_a_valid_username(anyone, display_name):
     user = anyone.sign_up(display_name=display_name).json()["user"]
     assert user["display_name"] == display_name
@@ -73,6 +72,7 @@ def test_any_display_name_gives_a_valid_username(anyone, display_name):
     ({"display_name": None}, "missing_field", "username"), ({"email": "nonsense"}, "invalid_field", "email"),
     ({"password": "short"}, "weak_password", "password"), ({"password": "x" * 73}, "weak_password", "password"),
     ({"display_name": ""}, "invalid_field", "display_name"), ({"display_name": "x" * 101}, "invalid_field", "display_name"),
+    ({"display_name": "  "}, "invalid_field", "display_name"),
     ({"display_name": 5}, "invalid_field", "display_name"), ({"email": ["a@b.org"]}, "invalid_field", "email"),
 ], ids=str)
 def test_registration_validates_its_input(anyone, body, code, names):
@@ -97,7 +97,7 @@ def test_registration_queues_a_verification_mail_in_the_same_transaction(stack, 
 def test_login_answers_200_with_the_user_and_both_tokens(alice):
     resp = alice.login(email=alice.user["email"], password=alice.password)
     assert resp.status_code == 200
-    assert set(resp.json()["tokens"]) == {"access_token", "refresh_token"}
+    assert resp.json()["tokens"]["access_token"] and resp.json()["tokens"]["refresh_token"]
     assert resp.json()["user"] == alice.user
     assert alice.me(token=resp.json()["tokens"]["access_token"]).status_code == 200
 

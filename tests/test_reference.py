@@ -148,12 +148,13 @@ class Replay:
         schema = media(response.get("content"))
         if schema is None:
             assert resp.content == b"", what
-            return
+            return resp
         assert_matches(resp.json(), schema, what)
         if resp.status_code >= 400:
             code = resp.json()["code"]
             assert (resp.status_code, code) in self.op.error_codes(), f"undocumented code: {what}"
             self.met.add((resp.status_code, code))
+        return resp
 
     def case(self, case, world):
         path, query, body = self.op.request(case, world)
@@ -179,7 +180,8 @@ class Replay:
             send("no token", token=None, **good)
         send("a malformed query", path + "?a=%ff", **{k: v for k, v in good.items() if k == "json"})
         for p in op.within("query"):
-            send(f"bad {p['name']}", **{**good, "params": {**query, p["name"]: "%"}})
+            resp = send(f"bad {p['name']}", **{**good, "params": {**query, p["name"]: "%"}})
+            assert resp.status_code == 400 or p.get("required"), f"{op.id} does not read {p['name']}"
         for p in op.within("path"):
             for value in ("0193e000-0000-7000-bfff-ffffffffffff", 987654321, fresh_name("nobody")):
                 send(f"unknown {p['name']}", op.request({**shown, "path": {p["name"]: value}}, world)[0], **good)
@@ -206,12 +208,14 @@ def test_requests_are_answered_as_documented(stack, op):
     served = op.shown() + [c for c in op.cases() if int(str(c["answers"])[:3]) < 400]
     if "application/x-www-form-urlencoded" in op.content:
         served.append({**op.shown()[0], "form": True})
+    if op.secured and not disabled:
+        disabled = [{**op.shown()[0], "as": "disabled", "answers": "403 account_disabled"}]
     for case in refused:
         replay.case(case, world)
     replay.probe(world)
-    for case in disabled or ([{**served[0], "as": "disabled", "answers": "403 account_disabled"}] if op.secured else []):
-        replay.case(case, world)
     for case in served:
-        replay.case(case, World(stack))
+        replay.case(case, world if op.method == "GET" else World(stack))
+    for case in disabled:
+        replay.case(case, world)
     unseen = {(s, c) for s, c in op.error_codes() - replay.met if c not in NOT_HERE}
     assert not unseen, f"{op.id} is said to answer {sorted(unseen)}"

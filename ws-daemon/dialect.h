@@ -74,8 +74,9 @@ bool dialect_of_path(const char *path, const struct dialect_ops **out);
 /* Parses one text frame and runs its operation, answering errors. */
 void dialect_frame(struct conn *c, const char *text, size_t len);
 
-/* Reads content, media_url and client_msg_id of an inbound message; content_name is the member the
- * dialect keeps the text in. Fills what is the same for every dialect of *out. */
+/* Reads content and client_msg_id of an inbound message; content_name is the member the dialect keeps
+ * the text in. Beside a media_url, which a dialect that has them reads first, content may be absent.
+ * Fills what is the same for every dialect of *out. */
 struct new_message;
 MUSTCHECK enum error dialect_read_message(struct conn *c, struct input *in, const char *content_name,
                                           struct new_message *out);

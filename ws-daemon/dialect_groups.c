@@ -1,5 +1,5 @@
 /* groups (API Documentation): /ws for its tokens. {type: "message", data} and {type: "error"}. */
-#include "shared/store.h"
+#include "shared/conversation_store.h"
 #include "shared/view.h"
 #include "ws-daemon/dialect.h"
 #include "ws-daemon/sender.h"
@@ -38,6 +38,7 @@ static enum error on_message(struct conn *c, struct input *in)
     if (e != OK)
         return e;
     m.conversation = has_group ? &group : &conversation;
+    m.kind = conversation_kind_name(has_group ? KIND_GROUP : KIND_DIRECT);
     return sender_submit(c, &m);
 }
 

@@ -1,6 +1,6 @@
 /* p2p (ChatServer): /ws for its tokens. Integer ids; what was not delivered yet comes first; frames
  * with a status; and a recipient that can be set once and then be sent plain text. */
-#include "shared/store.h"
+#include "shared/conversation_store.h"
 #include "shared/timefmt.h"
 #include "shared/view.h"
 #include "ws-daemon/daemon.h"
@@ -14,6 +14,8 @@
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { TYPE_MOST = 20 };
 
 /* Whom plain text goes to: the socket's dialect_state. */
 struct addressee {
@@ -67,6 +69,7 @@ static void shown(struct conn *c, const struct message *m)
 
 static enum error send_to(struct conn *c, const struct addressee *to, struct new_message *m)
 {
+    m->kind = conversation_kind_name(KIND_GROUP); /* a direct conversation is named by the person */
     if (to->is_group) {
         m->conversation = &to->ref;
     } else {
@@ -123,17 +126,17 @@ static enum error on_typing(struct conn *c, struct input *in)
 
 static enum error on_message(struct conn *c, struct input *in, struct text type)
 {
-    struct new_message m = {.type = type.s, .sender = &c->me};
+    struct new_message m = {.type = type.len ? type.s : NULL};
     struct addressee to;
     enum error e = read_addressee(c, in, "recipient_id", &to);
     if (e == OK)
         e = input_text_optional(in, "media_url", &m.media_url);
-    if (e == OK && (input_has(in, "content") || !m.media_url.len))
+    if (!m.media_url.len)
+        m.media_url.s = NULL; /* "" is what these clients send for none */
+    if (e == OK)
         e = dialect_read_message(c, in, "content", &m);
-    else if (e == OK)
-        e = validate_message(m.content, m.media_url, c->daemon->config.message_max);
-    if (e == OK && type.len > 20)
-        e = input_fail(in, ERR_INVALID_FIELD, "type may have at most 20 bytes");
+    if (e == OK && type.len > TYPE_MOST)
+        e = input_fail(in, ERR_INVALID_FIELD, "type may have at most %d bytes", TYPE_MOST);
     return e == OK ? send_to(c, &to, &m) : e;
 }
 

@@ -86,8 +86,11 @@ void dialect_frame(struct conn *c, const char *text, size_t len)
 enum error dialect_read_message(struct conn *c, struct input *in, const char *content_name,
                                 struct new_message *out)
 {
+    bool media = out->media_url.s;
     out->sender = &c->me;
-    enum error e = input_text(in, content_name, &out->content);
+    enum error e = (media ? input_text_optional : input_text)(in, content_name, &out->content);
+    if (media && !out->content.len)
+        out->content.s = NULL; /* media alone */
     if (e == OK)
         e = input_text_optional(in, "client_msg_id", &out->client_key);
     if (e == OK && out->client_key.s)

@@ -1,5 +1,7 @@
 """The `conv` (001) client, which is the native surface's too, and its socket."""
 
+import json
+
 from .api import Dm, fresh_name, fresh_password
 from .sockets import Socket
 
@@ -145,23 +147,25 @@ def conv_account(stack, name=None, **more):
     return Conv(stack).make_account(name, **more)
 
 
+#: What a test's preparations may still cause when its socket is up.
+EVENTS = frozenset({"conversation_created", "member_added", "invitation_received", "contact_added"})
+NOISE = EVENTS | {"presence"}
+
+
 class ConvSocket(Socket):
-    """`/api/v1/ws`: {type, data}. Presence goes aside, as it may come at any moment: see `presence`."""
+    """`/api/v1/ws`: {type, data}. Frames of the types in aside are passed over."""
 
     PATH = "/api/v1/ws"
 
-    def __init__(self, *args, **kwargs):
-        self.presence = []
-        self.all = kwargs.pop("all", False)
+    def __init__(self, *args, aside=NOISE, **kwargs):
+        self.aside = aside
         super().__init__(*args, **kwargs)
 
     def recv_text(self, timeout=10):
-        """The next frame that is not about presence (with all=True: the next frame)."""
         while True:
             text = super().recv_text(timeout)
-            if self.all or '"type":"presence"' not in text:
+            if json.loads(text)["type"] not in self.aside:
                 return text
-            self.presence.append(text)
 
     def tell(self, type, **members):
         self.send({"type": type, **members})
@@ -181,6 +185,15 @@ class ConvSocket(Socket):
             frame = self.recv_json(timeout)
             if frame["type"] == type:
                 return frame.get("data")
+
+    def settled(self, quiet=0.4):
+        """The frames that come until there is silence: news that are under way have been told then."""
+        frames = []
+        while True:
+            try:
+                frames.append(self.recv_json(quiet))
+            except TimeoutError:
+                return frames
 
     def sync(self):
         """Everything the server had to say before is here now; returns those frames."""

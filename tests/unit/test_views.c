@@ -390,10 +390,10 @@ static void test_p2p_group_shows_its_members_where_they_are_known(void **state)
     bare.people_count = 0;
     bare.owner_id = 0;
     assert_shows(view_p2p_group(&team),
-                 "{'group_id': 21, 'name': 'Team', 'owner_id': 11, 'created_at': '@4',"
+                 "{'id': 21, 'group_id': 21, 'name': 'Team', 'owner_id': 11, 'created_at': '@4',"
                  " 'members': " P2P_MEMBERS "}");
     assert_shows(view_p2p_group(&bare),
-                 "{'group_id': 21, 'name': 'Team', 'owner_id': null, 'created_at': '@4'}");
+                 "{'id': 21, 'group_id': 21, 'name': 'Team', 'owner_id': null, 'created_at': '@4'}");
     assert_shows(view_p2p_member(&team_people[0]),
                  "{" P2P_BOB ", 'user_id': 11, 'role': 'owner', 'joined_at': '@4'}");
 }
