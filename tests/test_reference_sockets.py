@@ -50,7 +50,17 @@ def step(m, dialect):
 
 def test_every_code_block_is_marked():
     marks = re.findall(r"^```(\S.*)$", TEXT, re.M)
-    assert marks and all(re.fullmatch(r"(json|text) (dm|conv|p2p|rooms|groups) (client|server)( bob)?|http alice", m) for m in marks), marks
+    assert marks and all(re.fullmatch(r"(json|text) (dm|conv|p2p|rooms|groups) (client|server)( \w+)?|http \w+", m) for m in marks), marks
+
+
+@pytest.mark.parametrize("dialect", PATHS)
+def test_every_frame_type_of_the_daemon_is_shown(dialect):
+    source = (ROOT / f"ws-daemon/dialect_{dialect}.c").read_text()
+    types = set(re.findall(r'\{"(\w+)", (?:true|false), on_\w+\}|_frame\("(\w+)"|\{"(\w+)", \w+\},|strcmp\(\w+\.s, "(\w+)"\)'
+                           r'|\(o, "type", json_object_new_string\("(\w+)"\)', source))
+    chapter = TEXT.split(f"\n## {dialect}\n")[1].split("\n## ")[0]
+    unseen = {t for found in types for t in found if t and f'"{t}"' not in chapter}
+    assert not unseen
 
 
 def test_every_close_code_of_the_error_table_is_explained():
@@ -91,11 +101,12 @@ class Play:
         return self.opened[who]
 
     def run(self, steps):
-        said = {who for kind, who, _ in steps if kind.startswith("open")}
-        for who in sorted({w for kind, w, _ in steps if kind in ("client", "server")} - said, reverse=True):
+        told = {who for kind, who, _ in steps if kind.startswith("open")}
+        for who in sorted({w for kind, w, _ in steps if kind in ("client", "server")} - told, reverse=True):
             self.socket(who)            # Bob before Alice, unless the text opens them itself
         for kind, who, content in steps:
-            getattr(self, kind.replace(" ", "_"))(who, content)
+            deed, *code = kind.split(" ") if kind.startswith("closed") else [kind.replace(" ", "_")]
+            getattr(self, deed)(who, *(code or [content]))
 
     def open(self, who, _):
         self.socket(who)
@@ -105,6 +116,9 @@ class Play:
 
     def close(self, who, _):
         self.opened.pop(who).close()
+
+    def closed(self, who, code):
+        self.opened[who].expect_close(int(code))
 
     def client(self, who, frame):
         self.socket(who).send(self.world.real(frame))

@@ -208,7 +208,7 @@ static int on_writable(struct conn *c)
         frame_unref(f);
         if (n < 0)
             return -1;
-        if (lws_send_pipe_choked(c->wsi))
+        if (lws_partial_buffered(c->wsi)) /* the socket is full; asking it first costs a system call */
             break;
     }
     if (!outbox_is_empty(&c->outbox))
