@@ -242,3 +242,16 @@ def test_invitations_and_contacts_are_told(alice, bob, connect):
     alice.ask("DELETE", f"/contacts/{contact['id']}")
     assert hers.expect("contact_removed")["user_id"] == alice.id
     assert his.expect("contact_removed")["user_id"] == bob.id
+
+
+# ---------------------------------------------------------------------- last, as it takes a daemon away
+
+def test_killed_daemons_users_are_offline_within_30_seconds(stack, alice, bob, group, connect):
+    watcher = watch(connect, bob, daemon=2)
+    connect(alice, daemon=1)
+    assert watcher.recv_json() == presence(alice, "online")
+    died = time.monotonic()
+    old = stack.kill("ws-daemon")
+    assert watcher.recv_json(timeout=31) == presence(alice, "offline")
+    assert time.monotonic() - died < 30
+    assert stack.runs_again("ws-daemon", old)

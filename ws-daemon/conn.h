@@ -31,6 +31,7 @@ struct conn {
     struct identity me; /* user_id 0 until authenticated */
     enum conn_state state;
     enum error reason; /* why it is closing */
+    bool leaving;      /* its close frame is libwebsockets' by now, which waits for the peer's */
     int refs;          /* the socket's own and one per operation under way */
     int pending;       /* sends that wait for the database */
     bool paused;       /* reading is stopped until they are fewer */

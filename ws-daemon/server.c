@@ -192,9 +192,14 @@ static void on_closed(struct session *s)
 
 /* ---- frames ---- */
 
+/* Asked once: a second time would hang up at once, and a peer (or the proxy) that writes at that moment
+ * would never read the close frame. */
 static int close_now(struct conn *c)
 {
     const char *why = error_code(c->reason);
+    if (c->leaving)
+        return 0;
+    c->leaving = true;
     lws_close_reason(c->wsi, (enum lws_close_status)error_close(c->reason), (unsigned char *)why,
                      strlen(why));
     return -1;
