@@ -12,7 +12,6 @@ from parley.api import fresh_name
 from parley.reference import ROOT, World, assert_matches, media, operations, reference, resolve
 from parley.stack import binary
 
-BY_ID = {op.id: op for op in operations()}
 SEGMENTS = {"{uuid}": "#/components/schemas/Uuid", "{int}": "#/components/schemas/Id", "{name}": None}
 
 #: What no ordinary request is answered; tests of the limits and of faults show these.

@@ -101,9 +101,6 @@ class Operation:
         return {(s, code) for status, r in self.responses.items() for code in r.get("x-error-codes", [])
                 for s in (SERVER_ERRORS if status == "5XX" else [int(status)])}
 
-    def success(self):
-        return min(int(s) for s in self.responses if s.startswith("2"))
-
     def first_success(self):
         """The status of a plain example: the first 2xx that is listed."""
         return next(int(s) for s in self.responses if s.startswith("2"))
