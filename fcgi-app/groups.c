@@ -126,9 +126,13 @@ enum error groups_add(struct request *req, struct reply *out)
 enum error groups_remove(struct request *req, struct reply *out)
 {
     const struct ref *group = &req->refs[0], *member = &req->refs[1];
-    bool oneself = member->id == req->me.user_id && id_matches(member, req->me.user_created);
-    enum error e = oneself ? group_quit(req->db, req->me.user_id, group)
-                           : member_remove(req->db, req->me.user_id, group, member);
+    enum error e;
+    if (member->id != req->me.user_id)
+        e = member_remove(req->db, req->me.user_id, group, member);
+    else if (id_matches(member, req->me.user_created))
+        e = group_quit(req->db, req->me.user_id, group);
+    else
+        e = ERR_USER_NOT_FOUND;
     return changed(out, e, "Member removed successfully");
 }
 

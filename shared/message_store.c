@@ -97,8 +97,8 @@ enum error message_send(struct db *db, struct arena *a, const struct new_message
 void wake(struct db *db)
 {
     struct query q;
-    int64_t now = time_now();
-    if (now - db->woke_at < WAKE_EVERY_US)
+    int64_t now = time_steady();
+    if (db->woke_at && now - db->woke_at < WAKE_EVERY_US)
         return;
     db->woke_at = now;
     query_init(&q, SQL_WAKE);

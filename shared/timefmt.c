@@ -5,11 +5,21 @@
 #include <string.h>
 #include <time.h>
 
-int64_t time_now(void)
+static int64_t read_clock(clockid_t clock)
 {
     struct timespec ts;
-    clock_gettime(CLOCK_REALTIME, &ts);
+    clock_gettime(clock, &ts);
     return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int64_t time_now(void)
+{
+    return read_clock(CLOCK_REALTIME);
+}
+
+int64_t time_steady(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
 }
 
 void time_format(int64_t us, char out[TIME_TEXT])

@@ -62,9 +62,9 @@ static bool make_file(const char *path)
 {
     unsigned char secret[32], tag[4];
     char temporary[4096];
-    if (snprintf(temporary, sizeof temporary, "%s.%ld", path, (long)getpid()) >= (int)sizeof temporary)
+    if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary)
         return false;
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
     FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
     if (!f)
         return false;

@@ -1,6 +1,7 @@
 """Fixtures: one ordinary stack per worker, accounts on it, and whole stacks for those who break them."""
 
 import os
+import signal
 import sys
 from contextlib import ExitStack, contextmanager
 
@@ -16,6 +17,11 @@ from parley.stack import Stack  # noqa: E402
 
 #: Files that take longest, so that the workers begin with them.
 FIRST = ("test_faults", "test_run", "test_sql_and_config", "test_common_limits")
+
+
+def pytest_configure(config):
+    """A run that is told to end (timeout, CI) ends as by Ctrl-C: fixtures still stop their stacks."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_xdist_make_scheduler(config, log):

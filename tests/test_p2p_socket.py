@@ -1,6 +1,5 @@
 """`p2p` (002) live: `/ws` by the token's dialect, pending delivery, frames both ways, plain text."""
 
-import json
 from contextlib import ExitStack
 
 import pytest
@@ -8,7 +7,6 @@ import websocket
 
 from parley.check import assert_problem, parse_time
 from parley.p2p import PICTURE, P2p, assert_message, jerry, p2p_socket, spike, tom  # noqa: F401
-from parley.sockets import Closed
 from parley.wait import eventually
 
 NOBODY = 987654321098
@@ -33,7 +31,6 @@ def test_bad_token_is_refused_with_401_before_the_upgrade(stack, token, offer):
     with pytest.raises(websocket.WebSocketBadStatusException) as refused:
         p2p_socket(P2p(stack, token), header=offer)
     assert refused.value.status_code == 401
-    assert "401" in str(refused.value)
 
 
 def test_refusal_is_the_json_error(stack):
@@ -136,7 +133,7 @@ def test_since_replays_what_came_after_it_instead(tom, jerry, connect):
 
 @pytest.mark.parametrize("since", ["x", "0", str(NOBODY)])
 def test_bad_since_gets_an_error_frame_and_live_messages_only(tom, jerry, connect, since):
-    tom.say(jerry, "old")
+    connect(tom).exchange(jerry, "old")     # its echo: the daemon is through with it
     sock = connect(jerry, since=since)
     assert sock.refused()
     tom.say(jerry, "new")
@@ -217,11 +214,11 @@ def test_order_is_that_of_the_history(tom, jerry, connect):
     for n in range(20):
         mine.say(jerry, f"socket {n}")
         jerry.say(tom, f"rest {n}")
-    order = [m["id"] for m in tom.page(jerry)]
-    assert [f["id"] for f in mine.collect(40)] == [f["id"] for f in yours.collect(40)] == order
+    seen = [[f["id"] for f in sock.collect(40)] for sock in (mine, yours)]
+    assert seen[0] == seen[1] == [m["id"] for m in tom.page(jerry)]
 
 
-def test_member_who_left_the_group_gets_no_more(tom, jerry, connect, alice):
+def test_member_who_left_the_group_gets_no_more(tom, jerry, connect):
     group = tom.group(jerry)
     yours = connect(jerry)
     tom.say(group, "first")
@@ -234,8 +231,8 @@ def test_member_who_left_the_group_gets_no_more(tom, jerry, connect, alice):
 # ---------------------------------------------------------------------- typing
 
 def test_typing_reaches_the_other_side_and_is_not_stored(tom, jerry, spike, connect):
-    tom.say(jerry, "hello")
     mine, yours, other = connect(tom), connect(jerry), connect(spike)
+    mine.exchange(jerry, "hello")
     yours.recv_json()
     mine.send({"type": "typing", "recipient_id": jerry.id})
     frame = yours.recv_json()
@@ -291,10 +288,8 @@ def test_recipient_may_be_changed_and_json_frames_go_on_working(tom, jerry, spik
     mine, one, two = connect(tom), connect(jerry), connect(spike)
     set_recipient(mine, user_id=jerry.id)
     mine.send("to jerry")
-    set_recipient_answer = lambda: mine.recv_json()["type"]
     assert mine.recv_json()["content"] == "to jerry"
-    mine.send({"action": "set_recipient", "user_id": spike.id})
-    assert set_recipient_answer() == "system"
+    set_recipient(mine, user_id=spike.id)
     mine.send("to spike")
     mine.say(jerry, "named")
     mine.send({"content": "not named", "type": "text"})
@@ -357,12 +352,6 @@ def test_logged_out_token_closes_its_sockets(tom, connect):
     sock = connect(tom)
     assert tom.call("POST", "/api/v1/auth/logout").status_code == 200
     sock.expect_close(4001)
-    with pytest.raises((websocket.WebSocketBadStatusException, Closed)):
-        connect(tom).expect_close(4001)
-        raise Closed(4001)
-
-
-def test_frames_are_json_objects_without_an_envelope(tom, jerry, connect):
-    sock = connect(tom)
-    sock.say(jerry, "x")
-    assert isinstance(json.loads(sock.recv_text()), dict)
+    with pytest.raises(websocket.WebSocketBadStatusException) as refused:
+        connect(tom)
+    assert refused.value.status_code == 401

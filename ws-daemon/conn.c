@@ -23,7 +23,7 @@ struct conn *conn_new(struct daemon *d, struct lws *wsi, const struct dialect_op
     c->ops = ops;
     c->refs = 1;
     c->state = CONN_GREETING;
-    c->opened_at = c->tokens_at = ev_now(d->loop);
+    c->opened_at = c->heard_at = c->tokens_at = ev_now(d->loop);
     c->tokens = d->config.socket_burst;
     DL_APPEND(d->conns, c);
     d->conn_count++;
@@ -111,6 +111,9 @@ void conn_close(struct conn *c, enum error reason)
         return;
     conn_set_state(c, CONN_CLOSING);
     c->reason = reason;
+    c->closing_at = ev_now(c->daemon->loop);
+    if (c->paused)
+        lws_rx_flow_control(c->wsi, 1); /* what still comes is read, and thrown away */
     lws_callback_on_writable(c->wsi);
     /* A peer that does not read the close frame is cut off. */
     lws_set_timeout(c->wsi, PENDING_TIMEOUT_CLOSE_SEND, 5);

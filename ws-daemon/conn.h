@@ -41,6 +41,9 @@ struct conn {
     size_t in_len, in_size;
     double tokens, tokens_at; /* frame rate: what is left, and when it was counted */
     double opened_at;         /* loop time, for the greeting's limit */
+    double heard_at, pinged_at; /* loop times of the last frame or pong, and of our last ping */
+    double closing_at; /* loop time, when it began to close */
+    bool ping_due, dead;
     char *since;              /* ?since= as it came, until used */
     int64_t since_id;         /* the message it names: was shown, also when the feed has it yet to come */
     struct replay *replay;    /* while in CONN_REPLAY, or a page is under way */

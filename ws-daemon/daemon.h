@@ -32,6 +32,7 @@ struct daemon {
     struct revoked *revoked; /* sessions and users whose tokens are good no more */
     struct conn *conns;      /* every socket */
     int conn_count;
+    ev_timer linger;         /* runs while a socket lingers; see server.c */
     bool stopping;
 };
 

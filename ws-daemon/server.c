@@ -30,6 +30,8 @@ enum {
     DROP_AFTER_S = 60,
 };
 
+static const double LINGER_QUIET_S = 0.1, LINGER_MOST_S = 3;
+
 /* libwebsockets' per-socket memory: all of ours is behind it. */
 struct session {
     struct conn *conn;
@@ -181,7 +183,7 @@ static void on_closed(struct session *s)
         return;
     log_event(LOG_INFO, "socket_closed", log_int("user", c->me.user_id),
               log_text("dialect", dialect_name(c->ops->dialect)),
-              log_text("reason", c->state == CONN_CLOSING ? error_code(c->reason) : "peer"));
+              log_text("reason", c->dead ? "silent" : c->state == CONN_CLOSING ? error_code(c->reason) : "peer"));
     hub_leave(c->daemon->hub, c);
     typing_closed(c);
     presence_socket_down(c);
@@ -205,9 +207,51 @@ static int close_now(struct conn *c)
     return -1;
 }
 
+/* A peer that floods us is still sending when we close. What it has sent has to be read first, or its
+ * system, and any proxy between, gets a reset and throws our last frames away unread. */
+static bool lingers(const struct conn *c)
+{
+    double now = ev_now(c->daemon->loop);
+    return (c->reason == ERR_RATE_LIMITED || c->reason == ERR_BODY_TOO_LARGE) &&
+           now - c->heard_at < LINGER_QUIET_S && now - c->closing_at < LINGER_MOST_S;
+}
+
+static void on_linger(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct daemon *d = w->data;
+    bool any = false;
+    (void)revents;
+    for (struct conn *c = d->conns; c; c = c->next)
+        if (c->state == CONN_CLOSING) {
+            any = true;
+            lws_callback_on_writable(c->wsi);
+        }
+    if (!any)
+        ev_timer_stop(loop, w);
+}
+
+static int linger(struct conn *c)
+{
+    struct daemon *d = c->daemon;
+    if (ev_is_active(&d->linger))
+        return 0;
+    ev_timer_init(&d->linger, on_linger, LINGER_QUIET_S / 2, LINGER_QUIET_S / 2);
+    d->linger.data = d;
+    ev_timer_start(d->loop, &d->linger);
+    return 0;
+}
+
 static int on_writable(struct conn *c)
 {
     struct frame *f;
+    unsigned char ping[LWS_PRE];
+    if (c->dead)
+        return -1;
+    if (c->ping_due) {
+        c->ping_due = false;
+        if (lws_write(c->wsi, ping + LWS_PRE, 0, LWS_WRITE_PING) < 0)
+            return -1;
+    }
     for (int i = 0; i < WRITES_PER_TURN && (f = outbox_take(&c->outbox)); i++) {
         int n = lws_write(c->wsi, frame_text(f), f->len, LWS_WRITE_TEXT);
         frame_unref(f);
@@ -219,7 +263,7 @@ static int on_writable(struct conn *c)
     if (!outbox_is_empty(&c->outbox))
         lws_callback_on_writable(c->wsi);
     else if (c->state == CONN_CLOSING)
-        return close_now(c);
+        return lingers(c) ? linger(c) : close_now(c);
     else
         replay_continue(c);
     return 0;
@@ -252,6 +296,7 @@ static void on_frame(struct conn *c, bool binary)
 
 static int on_receive(struct conn *c, const char *bytes, size_t len)
 {
+    c->heard_at = ev_now(c->daemon->loop);
     if (c->state >= CONN_CLOSING)
         return 0;
     if (conn_receive(c, bytes, len, frame_max(c->daemon)) != OK) {
@@ -270,6 +315,10 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return on_handshake(wsi, s);
     case LWS_CALLBACK_ESTABLISHED: on_established(s->conn); break;
     case LWS_CALLBACK_SERVER_WRITEABLE: return s->conn ? on_writable(s->conn) : 0;
+    case LWS_CALLBACK_RECEIVE_PONG:
+        if (s->conn)
+            s->conn->heard_at = ev_now(s->conn->daemon->loop);
+        break;
     case LWS_CALLBACK_RECEIVE: return s->conn ? on_receive(s->conn, in, len) : 0;
     case LWS_CALLBACK_CLOSED:
     case LWS_CALLBACK_WSI_DESTROY:
@@ -288,11 +337,6 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 static const struct lws_protocols protocols[] = {
     PROTOCOL("parley"),     PROTOCOL("chat.dm"),     PROTOCOL("chat.conv"), PROTOCOL("chat.p2p"),
     PROTOCOL("chat.rooms"), PROTOCOL("chat.groups"), {0},
-};
-
-static const lws_retry_bo_t idle_policy = {
-    .secs_since_valid_ping = PING_AFTER_S,
-    .secs_since_valid_hangup = DROP_AFTER_S,
 };
 
 static void log_lws(int level, const char *line)
@@ -331,7 +375,6 @@ void server_listen(struct daemon *d)
                    LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND;
     info.foreign_loops = loops;
     info.protocols = protocols;
-    info.retry_and_idle_policy = &idle_policy;
     info.max_http_header_data = 16384;
     info.user = d;
     fill_address(&info, d->config.ws_listen);
@@ -362,14 +405,30 @@ void server_free(struct daemon *d)
     d->lws = NULL;
 }
 
+/* Ends a connection that is dead. libwebsockets' timeout is for one that cannot even be written to. */
+static void drop(struct conn *c)
+{
+    c->dead = true;
+    lws_callback_on_writable(c->wsi);
+    lws_set_timeout(c->wsi, PENDING_TIMEOUT_WS_PONG_CHECK_GET_PONG, LWS_TO_KILL_ASYNC);
+}
+
 void server_sweep(struct daemon *d)
 {
     int64_t now = (int64_t)ev_now(d->loop);
     for (struct conn *c = d->conns, *next; c; c = next) {
         next = c->next;
-        if (c->me.user_id && c->me.expires <= now)
+        if (ev_now(d->loop) - c->heard_at >= DROP_AFTER_S)
+            drop(c);
+        else if (c->me.user_id && c->me.expires <= now)
             conn_close(c, ERR_UNAUTHORIZED);
         else if (c->state == CONN_GREETING && ev_now(d->loop) - c->opened_at > AUTH_WITHIN_S)
             conn_error(c, ERR_UNAUTHORIZED, "authentication took too long");
+        else if (ev_now(d->loop) - c->heard_at >= PING_AFTER_S &&
+                 ev_now(d->loop) - c->pinged_at >= PING_AFTER_S) {
+            c->pinged_at = ev_now(d->loop);
+            c->ping_due = true;
+            lws_callback_on_writable(c->wsi);
+        }
     }
 }

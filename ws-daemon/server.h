@@ -12,7 +12,8 @@ void server_listen(struct daemon *d);
 /* An authenticated socket joins the hub, catches up and goes live. */
 void server_admit(struct conn *c);
 
-/* Once a second: closes sockets whose token has expired, or that never authenticated. */
+/* Once a second: pings sockets that are silent, drops those that stay so, closes those whose token has
+ * expired or that never authenticated. (libwebsockets' own timers run late on a foreign loop.) */
 void server_sweep(struct daemon *d);
 
 /* Closes every socket with 1001 and stops taking new ones. */
