@@ -514,45 +514,59 @@ CREATE INDEX online_daemon ON online (daemon_id);
 -- exactly one daemon. They are few, as daemons collect them, and none waits for a disk.
 CREATE FUNCTION presence_lock() RETURNS void LANGUAGE sql AS $$ SELECT pg_advisory_xact_lock(7236838) $$;
 
--- The users have sockets on this daemon. Answers those who were nowhere before. A daemon that was
+-- Tells all daemons who came ("on") or went ("off"); answers how many. In the transaction of the change,
+-- so that no news is lost, and all of it arrives in the order in which it happened.
+CREATE FUNCTION presence_say(word text, users bigint[]) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('parley', 'presence ' || word || ' ' || s.ids)     -- a payload has room for 7,999 bytes
+       FROM (SELECT string_agg(u.id::text, ' ') AS ids FROM unnest(users) WITH ORDINALITY u(id, n)
+              GROUP BY (u.n - 1) / 350) s;
+    RETURN cardinality(users);
+END $$;
+
+-- The users have sockets on this daemon. Tells of those who were nowhere before. A daemon that was
 -- swept gets nobody in: it has to register again.
-CREATE FUNCTION presence_up(daemon bigint, users bigint[]) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+CREATE FUNCTION presence_up(daemon bigint, users bigint[]) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    news bigint[];
 BEGIN
     PERFORM presence_lock();
-    RETURN QUERY
     WITH came AS (
         INSERT INTO online (user_id, daemon_id)
         SELECT DISTINCT u, daemon FROM unnest(users) u WHERE EXISTS (SELECT FROM daemons d WHERE d.id = daemon)
             ON CONFLICT DO NOTHING RETURNING user_id)
-    SELECT c.user_id FROM came c WHERE NOT EXISTS (SELECT FROM online o WHERE o.user_id = c.user_id);
+    SELECT array_agg(c.user_id) INTO news FROM came c
+     WHERE NOT EXISTS (SELECT FROM online o WHERE o.user_id = c.user_id);
+    RETURN presence_say('on', news);
 END $$;
 
--- They have none on this daemon any more (users NULL: the daemon ends, nobody has). Answers those who
--- are nowhere now.
-CREATE FUNCTION presence_down(daemon bigint, users bigint[]) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+-- They have none on this daemon any more. Tells of those who are nowhere now.
+CREATE FUNCTION presence_down(daemon bigint, users bigint[]) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    news bigint[];
 BEGIN
     PERFORM presence_lock();
-    IF users IS NULL THEN DELETE FROM daemons d WHERE d.id = daemon; END IF;
-    RETURN QUERY
     WITH went AS (
-        DELETE FROM online o WHERE o.daemon_id = daemon AND (users IS NULL OR o.user_id = ANY (users))
-        RETURNING o.user_id)
-    SELECT w.user_id FROM went w
+        DELETE FROM online o WHERE o.daemon_id = daemon AND o.user_id = ANY (users) RETURNING o.user_id)
+    SELECT array_agg(w.user_id) INTO news FROM went w
      WHERE NOT EXISTS (SELECT FROM online o WHERE o.user_id = w.user_id AND o.daemon_id <> daemon);
+    RETURN presence_say('off', news);
 END $$;
 
--- Daemons that are silent for so long are gone, and so are their users. Answers those who are nowhere
--- now; of several daemons that sweep one reports them.
-CREATE FUNCTION presence_sweep(silence interval) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+-- Daemons that are silent for so long are gone, and so are their users. Tells of those who are nowhere
+-- now; of several daemons that sweep one does.
+CREATE FUNCTION presence_sweep(silence interval) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    news bigint[];
 BEGIN
     PERFORM FROM daemons WHERE seen_at < clock_timestamp() - silence;
-    IF NOT FOUND THEN RETURN; END IF;           -- nothing to do, nearly always: take no lock
+    IF NOT FOUND THEN RETURN 0; END IF;         -- nothing to do, nearly always: take no lock
     PERFORM presence_lock();
     DELETE FROM daemons WHERE seen_at < clock_timestamp() - silence;
-    RETURN QUERY
     WITH went AS (
         DELETE FROM online o WHERE NOT EXISTS (SELECT FROM daemons d WHERE d.id = o.daemon_id)
         RETURNING o.user_id)
-    SELECT DISTINCT w.user_id FROM went w
+    SELECT array_agg(DISTINCT w.user_id) INTO news FROM went w
      WHERE NOT EXISTS (SELECT FROM online o JOIN daemons d ON d.id = o.daemon_id WHERE o.user_id = w.user_id);
+    RETURN presence_say('off', news);
 END $$;

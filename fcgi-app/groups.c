@@ -154,7 +154,8 @@ static enum error history(struct request *req, struct reply *out, enum conversat
     if ((e = request_page(req, &page.limit, NULL)))
         return e;
     if (cursor.len && cursor_parse_time(cursor.s, &page) != OK)
-        return input_fail(&req->body, ERR_INVALID_PARAMETER, "cursor has to be an RFC 3339 timestamp");
+        return input_fail(&req->body, ERR_INVALID_PARAMETER,
+                          "cursor has to be an RFC 3339 timestamp");
     if ((e = history_page(req->db, &req->arena, req->me.user_id, &page, &m)))
         return e;
     struct json_object *o = view_list("messages", m.count, message_item, m.list);
@@ -168,9 +169,8 @@ static enum error history(struct request *req, struct reply *out, enum conversat
 
 static enum error send(struct request *req, struct reply *out, enum conversation_kind kind)
 {
-    struct new_message m = {.sender = &req->me,
-                            .conversation = &req->refs[0],
-                            .kind = conversation_kind_name(kind)};
+    struct new_message m = {
+        .sender = &req->me, .conversation = &req->refs[0], .kind = conversation_kind_name(kind)};
     struct message sent;
     bool replayed;
     enum error e;

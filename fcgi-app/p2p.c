@@ -44,7 +44,8 @@ static enum error list_users(struct request *req, struct reply *out, bool with_l
         (e = request_number(req, "after_id", 0, &after)))
         return e;
     limit = limit < USERS_MOST ? limit : USERS_MOST;
-    if ((e = user_list(req->db, &req->arena, req->me.user_id, after, limit, with_last, &list, &count)))
+    if ((e = user_list(req->db, &req->arena, req->me.user_id, after, limit, with_last, &list,
+                       &count)))
         return e;
     struct json_object *array = json_object_new_array_ext(count);
     for (int i = 0; i < count; i++) {
@@ -88,7 +89,8 @@ static enum error read_message(struct request *req, struct new_message *m)
         (e = input_text_optional(&req->body, "type", &type)))
         return e;
     if (type.len > TYPE_MOST)
-        return input_fail(&req->body, ERR_INVALID_FIELD, "type may have at most %d bytes", TYPE_MOST);
+        return input_fail(&req->body, ERR_INVALID_FIELD, "type may have at most %d bytes",
+                          TYPE_MOST);
     m->type = type.len ? type.s : NULL;
     if (!m->media_url.len)
         m->media_url.s = NULL;
@@ -102,7 +104,8 @@ static enum error read_message(struct request *req, struct new_message *m)
 }
 
 /* It is stored, so it is answered as sent even when nobody can say how far it got. */
-static void show_sent(struct request *req, struct reply *out, const struct message *m, bool replayed)
+static void show_sent(struct request *req, struct reply *out, const struct message *m,
+                      bool replayed)
 {
     enum reach reach;
     if (message_reach(req->db, &req->arena, m, 1, &reach) != OK)
@@ -141,7 +144,8 @@ enum error p2p_send_to_group(struct request *req, struct reply *out)
     struct message sent;
     bool replayed;
     enum error e;
-    if ((e = read_message(req, &m)) || (e = message_send(req->db, &req->arena, &m, &sent, &replayed)))
+    if ((e = read_message(req, &m)) ||
+        (e = message_send(req->db, &req->arena, &m, &sent, &replayed)))
         return e;
     show_sent(req, out, &sent, replayed);
     return OK;

@@ -7,7 +7,8 @@
 #include <json-c/json.h>
 
 /* As registering and sending do there, a change says that it worked. */
-static void show_changed(struct reply *out, int status, const struct conversation *c, const char *said)
+static void show_changed(struct reply *out, int status, const struct conversation *c,
+                         const char *said)
 {
     struct json_object *o = view_p2p_group(c);
     json_object_object_add(o, "message", json_object_new_string(said));

@@ -12,6 +12,13 @@ void daemon_heartbeat_query(struct query *q, int64_t daemon_id)
     query_int(q, daemon_id);
 }
 
+void daemon_leave_query(struct query *q, int64_t daemon_id, int grace_ms)
+{
+    query_init(q, SQL_DAEMON_LEAVE);
+    query_int(q, daemon_id);
+    query_int(q, PRESENCE_SILENCE * 1000 - grace_ms);
+}
+
 int64_t daemon_result(const PGresult *res)
 {
     if (!PQntuples(res))
@@ -34,17 +41,21 @@ void presence_down_query(struct query *q, struct arena *a, int64_t daemon_id, co
     query_ints(q, a, users, n);
 }
 
-void presence_end_query(struct query *q, int64_t daemon_id)
-{
-    query_init(q, SQL_PRESENCE_DOWN);
-    query_int(q, daemon_id);
-    query_null(q);
-}
-
 void presence_sweep_query(struct query *q)
 {
     query_init(q, SQL_PRESENCE_SWEEP);
     query_int(q, PRESENCE_SILENCE);
+}
+
+void presence_all_query(struct query *q)
+{
+    query_init(q, SQL_PRESENCE_ALL);
+}
+
+int64_t presence_all_result(const PGresult *res, int i)
+{
+    struct row r = row_at(res, i, NULL);
+    return row_int(&r);
 }
 
 void presence_viewers_query(struct query *q, struct arena *a, const int64_t *users, int n,
@@ -61,27 +72,15 @@ void presence_people_query(struct query *q, struct arena *a, const int64_t *view
     query_ints(q, a, viewers, n);
 }
 
-/* Rows of viewer (when with_viewer), user, created_at. */
-static void read_all(const PGresult *res, struct arena *a, bool with_viewer, struct presence_row **out,
-                     int *count)
+void presence_pairs_result(const PGresult *res, struct arena *a, struct presence_row **out, int *count)
 {
     *count = PQntuples(res);
     *out = arena_alloc(a, (size_t)*count * sizeof **out);
     for (int i = 0; i < *count; i++) {
         struct row r = row_at(res, i, a);
         struct presence_row *p = &(*out)[i];
-        p->viewer_id = with_viewer ? row_int(&r) : 0;
+        p->viewer_id = row_int(&r);
         p->user_id = row_int(&r);
         p->created_at = row_time(&r);
     }
-}
-
-void presence_users_result(const PGresult *res, struct arena *a, struct presence_row **out, int *count)
-{
-    read_all(res, a, false, out, count);
-}
-
-void presence_pairs_result(const PGresult *res, struct arena *a, struct presence_row **out, int *count)
-{
-    read_all(res, a, true, out, count);
 }

@@ -238,18 +238,21 @@ const struct sql_statement sql_people[SQL_COUNT] = {
     [SQL_DAEMON_HEARTBEAT] = {"daemon_heartbeat",
         "UPDATE daemons SET seen_at = clock_timestamp() WHERE id = $1::bigint RETURNING id"},
 
-    /* daemon, users -> those who came online, created_at */
-    [SQL_PRESENCE_UP] = {"presence_up",
-        "SELECT u.id, u.created_at FROM presence_up($1::bigint, $2::bigint[]) p(id) JOIN users u ON u.id = p.id"},
+    /* daemon, milliseconds: it ends, and counts as having been silent for so long already */
+    [SQL_DAEMON_LEAVE] = {"daemon_leave",
+        "UPDATE daemons SET seen_at = clock_timestamp() - $2::bigint * interval '1 ms' WHERE id = $1::bigint"},
 
-    /* daemon, users (NULL: all of them, the daemon ends) -> those who went offline, created_at */
-    [SQL_PRESENCE_DOWN] = {"presence_down",
-        "SELECT u.id, u.created_at FROM presence_down($1::bigint, $2::bigint[]) p(id) JOIN users u ON u.id = p.id"},
+    /* daemon, users -> how many came online; daemons are told */
+    [SQL_PRESENCE_UP] = {"presence_up", "SELECT presence_up($1::bigint, $2::bigint[])"},
 
-    /* seconds of silence -> users who went offline with their daemon, created_at */
-    [SQL_PRESENCE_SWEEP] = {"presence_sweep",
-        "SELECT u.id, u.created_at FROM presence_sweep($1::bigint * interval '1 s') p(id)"
-        " JOIN users u ON u.id = p.id"},
+    /* daemon, users -> how many went offline; daemons are told */
+    [SQL_PRESENCE_DOWN] = {"presence_down", "SELECT presence_down($1::bigint, $2::bigint[])"},
+
+    /* seconds of silence -> how many users went offline with their daemon; the others are told */
+    [SQL_PRESENCE_SWEEP] = {"presence_sweep", "SELECT presence_sweep($1::bigint * interval '1 s')"},
+
+    /* () -> everybody who is online */
+    [SQL_PRESENCE_ALL] = {"presence_all", "SELECT DISTINCT user_id FROM online"},
 
     /* Who of the viewers shares a conversation or a contact with which subject.
      * subjects, viewers -> viewer, subject, the subject's created_at */

@@ -22,6 +22,11 @@ int64_t time_steady(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
+double time_seconds(void)
+{
+    return (double)time_steady() / 1e6;
+}
+
 void time_format(int64_t us, char out[TIME_TEXT])
 {
     time_t seconds = (time_t)(us / 1000000);

@@ -15,6 +15,8 @@ int64_t time_now(void);
 
 /* Microseconds on a clock that never jumps, for measuring spans. */
 int64_t time_steady(void);
+/* The same in seconds. */
+double time_seconds(void);
 
 /* 2026-11-21T09:00:00.123456Z */
 void time_format(int64_t us, char out[TIME_TEXT]);

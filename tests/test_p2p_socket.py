@@ -1,5 +1,6 @@
 """`p2p` (002) live: `/ws` by the token's dialect, pending delivery, frames both ways, plain text."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -78,6 +79,18 @@ def test_undelivered_messages_come_oldest_first_and_once(tom, jerry, spike, conn
     eventually(lambda: {m["status"] for m in tom.page(jerry) if m["sender_id"] == tom.id} == {"DELIVERED"})
     eventually(lambda: {m["status"] for m in spike.page(group)} == {"DELIVERED"})
     connect(jerry).expect_nothing()
+
+
+def test_message_that_comes_while_connecting_counts_as_delivered(tom, jerry, connect):
+    """It waits behind the undelivered ones, and is told when it goes out."""
+    with ThreadPoolExecutor(1) as pool:
+        for n in range(25):
+            sends = pool.submit(lambda: [tom.say(jerry, f"{n}.{i}") for i in range(3)])
+            sock = connect(jerry)
+            assert contents(sock.collect(3)) == [f"{n}.{i}" for i in range(3)]
+            last = sends.result()[-1]
+            eventually(lambda: tom.status(last) == "DELIVERED", what="delivered")
+            sock.close()
 
 
 def test_delivered_is_told_in_the_database(tom, jerry, stack, connect):

@@ -2,6 +2,7 @@
 #include "ws-daemon/conn.h"
 
 #include "shared/log.h"
+#include "shared/model.h"
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
 #include "ws-daemon/replay.h"
@@ -41,6 +42,7 @@ void conn_unref(struct conn *c)
     if (--c->refs)
         return;
     free(c->dialect_state);
+    free(c->held_messages);
     replay_free(c);
     free(c);
 }
@@ -119,6 +121,25 @@ void conn_close(struct conn *c, enum error reason)
     lws_set_timeout(c->wsi, PENDING_TIMEOUT_CLOSE_SEND, 5);
 }
 
+void conn_shown(struct conn *c, const struct message *m)
+{
+    if (!c->ops->shown)
+        return;
+    if (c->state == CONN_LIVE) {
+        c->ops->shown(c, m);
+    } else if (c->state == CONN_REPLAY && c->holding) {
+        int n = c->held_count++;
+        if (!(n & (n - 1))) /* room doubles */
+            c->held_messages = realloc(c->held_messages, (n ? 2 * (size_t)n : 1) * sizeof *m);
+        if (!c->held_messages)
+            abort();
+        c->held_messages[n] = (struct message){.id = m->id,
+                                               .conversation_id = m->conversation_id,
+                                               .seq = m->seq,
+                                               .sender = {.id = m->sender.id}};
+    }
+}
+
 void conn_go_live(struct conn *c)
 {
     struct frame *f;
@@ -128,13 +149,16 @@ void conn_go_live(struct conn *c)
         conn_push(c, f);
         frame_unref(f);
     }
+    for (int i = 0; i < c->held_count; i++)
+        conn_shown(c, &c->held_messages[i]);
+    c->held_count = 0;
 }
 
 enum error conn_receive(struct conn *c, const char *bytes, size_t len, size_t max)
 {
     if (c->in_len + len > max)
         return ERR_BODY_TOO_LARGE;
-    if (c->in_len + len > c->in_size) {
+    if (!c->in || c->in_len + len > c->in_size) {
         size_t size = c->in_size ? c->in_size * 2 : 512;
         while (size < c->in_len + len)
             size *= 2;
@@ -144,7 +168,8 @@ enum error conn_receive(struct conn *c, const char *bytes, size_t len, size_t ma
         c->in = in;
         c->in_size = size;
     }
-    memcpy(c->in + c->in_len, bytes, len);
+    if (len) /* an empty frame may come without bytes to point to */
+        memcpy(c->in + c->in_len, bytes, len);
     c->in_len += len;
     return OK;
 }

@@ -56,7 +56,7 @@ struct dialect_ops {
 
     /* Hooks; each may be NULL. */
     bool (*text)(struct conn *c, const char *text, size_t len); /* true: this was no JSON, and is dealt with */
-    bool (*wants)(const struct conn *c, const struct message *m); /* NULL: every message */
+    bool (*wants)(struct conn *c, const struct message *m); /* is told before it gets one; NULL: all */
     void (*opened)(struct conn *c); /* authenticated, before the replay */
     bool pending; /* without since, messages not yet delivered are replayed */
     void (*shown)(struct conn *c, const struct message *m); /* a message was sent to it */

@@ -14,12 +14,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROOMS_MOST = 500 }; /* 4 kB for a socket that subscribes */
+enum { ROOMS_MOST = 500 };
 
-/* The rooms a socket subscribed to: its dialect_state. */
+/* A room a socket subscribed to, and the question whether it may, while that is under way. */
+struct subscription {
+    int64_t room_id;
+    struct asking *asked;
+};
+
+/* All of a socket's: its dialect_state. */
 struct subscriptions {
-    int count;
-    int64_t rooms[ROOMS_MOST];
+    int count, size;
+    struct subscription list[];
+};
+
+/* Whether the user is in the room. The subscription stands meanwhile, so that what the socket does
+ * next, and what happens to the room, finds it; nothing reaches an outsider by it, as messages go to
+ * a room's members only. So a message that comes first answers the question. */
+struct asking {
+    struct conn *conn;
+    int64_t room_id;
+    bool answered;
 };
 
 static struct json_object *tagged(const char *type, const char *member, const char *text)
@@ -58,39 +73,58 @@ static void succeed(struct conn *c, const char *sentence, int64_t room_id)
 
 /* ---- subscriptions ---- */
 
-static int position(const struct conn *c, int64_t room_id)
+static struct subscription *find(const struct conn *c, int64_t room_id)
 {
-    const struct subscriptions *s = c->dialect_state;
+    struct subscriptions *s = c->dialect_state;
     for (int i = 0; s && i < s->count; i++)
-        if (s->rooms[i] == room_id)
-            return i;
-    return -1;
+        if (s->list[i].room_id == room_id)
+            return &s->list[i];
+    return NULL;
 }
 
 static void unsubscribe(struct conn *c, int64_t room_id)
 {
     struct subscriptions *s = c->dialect_state;
-    int i = position(c, room_id);
-    if (i >= 0)
-        s->rooms[i] = s->rooms[--s->count];
+    struct subscription *found = find(c, room_id);
+    if (found)
+        *found = s->list[--s->count];
 }
 
-static bool subscribe(struct conn *c, int64_t room_id)
+/* NULL: one too many. */
+static struct subscription *subscribe(struct conn *c, int64_t room_id)
 {
-    if (!c->dialect_state && !(c->dialect_state = calloc(1, sizeof(struct subscriptions))))
-        abort();
     struct subscriptions *s = c->dialect_state;
-    if (position(c, room_id) >= 0)
-        return true;
-    if (s->count == ROOMS_MOST)
-        return false;
-    s->rooms[s->count++] = room_id;
-    return true;
+    struct subscription *found = find(c, room_id);
+    int count = s ? s->count : 0;
+    if (found || count == ROOMS_MOST)
+        return found;
+    if (!s || count == s->size) {
+        int size = s ? 2 * s->size : 8;
+        if (!(s = realloc(s, sizeof *s + (size_t)size * sizeof *s->list)))
+            abort();
+        s->count = count;
+        s->size = size;
+        c->dialect_state = s;
+    }
+    s->list[s->count] = (struct subscription){.room_id = room_id};
+    return &s->list[s->count++];
 }
 
-static bool wants(const struct conn *c, const struct message *m)
+static void subscribed(struct conn *c, int64_t room_id)
 {
-    return position(c, m->conversation_id) >= 0;
+    succeed(c, "Subscribed to room", room_id);
+}
+
+/* The answer to `subscribe` comes before the room's messages. */
+static bool wants(struct conn *c, const struct message *m)
+{
+    struct subscription *s = find(c, m->conversation_id);
+    if (s && s->asked) {
+        s->asked->answered = true;
+        s->asked = NULL;
+        subscribed(c, s->room_id);
+    }
+    return s != NULL;
 }
 
 /* Leaving, removal and deletion end the subscription. */
@@ -124,59 +158,59 @@ static enum error on_auth(struct conn *c, struct input *in)
     return OK;
 }
 
-/* A subscription that asks the database whether the user is in the room. It stands meanwhile, so that
- * what the socket does next, and what happens to the room, finds it; nothing reaches an outsider by
- * it, as messages go to a room's members only. */
-struct asking {
-    struct conn *conn;
-    int64_t room_id;
-};
+/* The database's answer; the last question about a room settles whether the subscription stays. */
+static void settle(struct asking *a, enum error e)
+{
+    struct subscription *s = find(a->conn, a->room_id);
+    bool last = s && s->asked == a;
+    if (last && e == OK)
+        s->asked = NULL;
+    else if (last)
+        unsubscribe(a->conn, a->room_id);
+    if (a->answered || a->conn->state >= CONN_CLOSING)
+        ; /* nobody is left to tell */
+    else if (e == OK)
+        subscribed(a->conn, a->room_id);
+    else
+        conn_error(a->conn, e, error_sentence(e));
+    conn_unref(a->conn);
+    free(a);
+}
 
 static void on_membership(void *arg, enum error e, PGresult **results, int count, const char *constraint)
 {
-    struct asking a = *(struct asking *)arg;
     (void)count;
     (void)constraint;
-    free(arg);
     if (e == OK) {
         struct row r = row_at(results[0], 0, NULL);
         bool exists = row_bool(&r), member = row_bool(&r);
         e = member ? OK : exists ? ERR_NOT_MEMBER : ERR_CONVERSATION_NOT_FOUND;
     }
-    if (e != OK)
-        unsubscribe(a.conn, a.room_id);
-    if (a.conn->state >= CONN_CLOSING)
-        ; /* nobody is left to tell */
-    else if (e == OK)
-        succeed(a.conn, "Subscribed to room", a.room_id);
-    else
-        conn_error(a.conn, e, error_sentence(e));
-    conn_unref(a.conn);
+    settle(arg, e);
 }
 
 static enum error on_subscribe(struct conn *c, struct input *in)
 {
     struct ref room;
     struct query q;
+    struct subscription *s;
     enum error e = input_ref(in, "room_id", true, &room);
     if (e != OK)
         return e;
-    if (!subscribe(c, room.id))
+    if (!(s = subscribe(c, room.id)))
         return input_fail(in, ERR_FORBIDDEN, "a socket holds at most %d subscriptions", ROOMS_MOST);
     struct asking *a = malloc(sizeof *a);
     if (!a)
         abort();
-    *a = (struct asking){conn_ref(c), room.id};
+    *a = (struct asking){.conn = conn_ref(c), .room_id = room.id};
+    s->asked = a;
     query_init(&q, SQL_MEMBERSHIP);
     query_int(&q, c->me.user_id);
     query_int(&q, room.id);
     e = pgpipe_submit(c->daemon->queries, &q, 1, on_membership, a);
-    if (e != OK) {
-        unsubscribe(c, room.id);
-        conn_unref(c);
-        free(a);
-    }
-    return e;
+    if (e != OK)
+        settle(a, e);
+    return OK;
 }
 
 static enum error on_unsubscribe(struct conn *c, struct input *in)

@@ -65,8 +65,8 @@ static void to_user(struct daemon *d, struct rendering *r, int64_t user_id)
         struct frame *f = render(r, c->ops, m->id && m->sender.id == user_id);
         if (f)
             conn_push(c, f);
-        if (r->is_message && c->ops->shown && c->state == CONN_LIVE)
-            c->ops->shown(c, m);
+        if (r->is_message)
+            conn_shown(c, m);
     }
 }
 

@@ -12,6 +12,7 @@
 #include "shared/arena.h"
 #include "shared/log.h"
 #include "shared/store.h"
+#include "shared/timefmt.h"
 #include "ws-daemon/pgpipe.h"
 
 #include <stdio.h>
@@ -40,13 +41,17 @@ struct feed {
     bool beat_heard; /* since the last beat was sent */
     char beat[48];   /* our heartbeat's payload */
     ev_timer sweep, heartbeat, gap;
-    double polled_at, awake_until; /* loop times of the last poll, and of the last that found something
-                                      plus FEED_AWAKE_US */
+    double polled_at, awake_until; /* steady times of the last poll, and of the last that found something
+                                      plus FEED_AWAKE_US: a clock set back must not stop the feed */
     char *position;  /* pg_snapshot text; everything it sees has been handed out */
     char *target;    /* of the batches under way, NULL: the next poll takes a new one */
     int64_t after;   /* last id handed out below target, 0: none */
     int64_t last;    /* last id of the batch the owner works on */
-    int64_t highest; /* id handed out, ever */
+    int64_t highest; /* id handed out up to position */
+    int64_t *handed; /* ids handed out above position, sorted: below a target that took many batches */
+    size_t handed_count, handed_size;
+    const struct change *batch; /* what the owner works on */
+    int batch_count;
     bool renewed;    /* the connection is a new one: take in what is above highest */
     bool more;       /* the batch was full: go on below the same target */
     struct arena arena;
@@ -74,9 +79,44 @@ static void query_unseen(struct query *q, struct arena *a, const char *snapshot)
     query_text(q, arena_printf(a, "{%s}", xip + 1));
 }
 
+static int by_id(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static bool was_handed(const struct feed *f, int64_t id)
+{
+    return f->handed_count && bsearch(&id, f->handed, f->handed_count, sizeof id, by_id);
+}
+
+/* Remembers the batch: should the target be lost, a newer one must not bring it again. */
+static void remember(struct feed *f)
+{
+    size_t count = f->handed_count + (size_t)f->batch_count;
+    if (count > f->handed_size) {
+        f->handed_size = count * 2;
+        f->handed = realloc(f->handed, f->handed_size * sizeof *f->handed);
+        if (!f->handed)
+            abort();
+    }
+    for (int i = 0; i < f->batch_count; i++)
+        f->handed[f->handed_count++] = f->batch[i].event.id;
+    qsort(f->handed, f->handed_count, sizeof *f->handed, by_id);
+}
+
+/* Begins anew at the position. The old target is of no use: it may be older than a crash. */
+static void restart(struct feed *f)
+{
+    replace(&f->target, NULL);
+    f->after = 0;
+    f->more = false;
+}
+
 static int read_changes(struct feed *f, const PGresult *res, struct change *out)
 {
-    int count = 0;
+    int count = 0, rows = 0;
+    f->last = 0;
     for (int i = 0; i < PQntuples(res); i++) {
         struct row r = row_at(res, i, &f->arena);
         struct change *c = &out[count];
@@ -94,11 +134,13 @@ static int read_changes(struct feed *f, const PGresult *res, struct change *out)
         c->event.user_created = row_time(&r);
         c->event.actor_created = row_time(&r);
         message_read(&r, &c->message);
-        if (c->event.id) {
-            f->last = c->event.id;
-            count++;
-        }
+        if (!c->event.id)
+            continue;
+        f->last = c->event.id;
+        rows++;
+        count += !was_handed(f, c->event.id);
     }
+    f->more = rows == BATCH;
     return count;
 }
 
@@ -110,17 +152,17 @@ static void on_poll(void *arg, enum error e, PGresult **results, int count, cons
     if (e != OK) {
         if (e != ERR_UNAVAILABLE)
             pgpipe_reset(f->pipe, "the feed's query failed");
+        restart(f);
         f->state = f->state == POLLING ? IDLE : f->state; /* the sweep looks again */
         return;
     }
     struct change *changes =
         arena_alloc(&f->arena, sizeof *changes * (size_t)PQntuples(results[0]));
-    int n = read_changes(f, results[0], changes);
-    f->more = n == BATCH;
+    f->batch = changes;
+    f->batch_count = read_changes(f, results[0], changes);
     f->state = HANDED;
-    f->last = n ? f->last : 0;
-    if (n)
-        f->owner.changes(f->owner.arg, changes, n);
+    if (f->batch_count || f->handed_count) /* the end of a large change may be empty, and is waited for */
+        f->owner.changes(f->owner.arg, f->batch, f->batch_count);
     else
         feed_done(f);
 }
@@ -139,7 +181,7 @@ static void poll_now(struct feed *f)
     else
         query_null(&q);
     f->poked = false;
-    f->polled_at = ev_now(f->loop);
+    f->polled_at = time_seconds();
     ev_timer_stop(f->loop, &f->gap);
     f->state = pgpipe_submit(f->pipe, &q, 1, on_poll, f) == OK ? POLLING : OFFLINE;
 }
@@ -147,7 +189,7 @@ static void poll_now(struct feed *f)
 /* Polls now, or when the gap is over. */
 static void poll_soon(struct feed *f)
 {
-    double wait = f->polled_at + GAP_S - ev_now(f->loop);
+    double wait = f->polled_at + GAP_S - time_seconds();
     if (wait <= 0) {
         poll_now(f);
     } else if (!ev_is_active(&f->gap)) {
@@ -175,9 +217,14 @@ void feed_poke(struct feed *f)
 
 void feed_done(struct feed *f)
 {
+    int64_t top = f->handed_count ? f->handed[f->handed_count - 1] : 0;
     f->after = f->last;
-    f->highest = f->last > f->highest ? f->last : f->highest;
-    if (!f->more) {
+    if (f->more) {
+        remember(f);
+    } else {
+        top = f->last > top ? f->last : top;
+        f->highest = top > f->highest ? top : f->highest;
+        f->handed_count = 0;
         f->renewed = false;
         free(f->position);
         f->position = f->target;
@@ -186,18 +233,16 @@ void feed_done(struct feed *f)
     }
     f->state = pgpipe_is_up(f->pipe) ? IDLE : OFFLINE;
     if (f->last)
-        f->awake_until = ev_now(f->loop) + FEED_AWAKE_US / 1e6;
+        f->awake_until = time_seconds() + FEED_AWAKE_US / 1e6;
     if (f->state == IDLE && f->more)
         poll_now(f);
-    else if (f->state == IDLE && (f->poked || ev_now(f->loop) < f->awake_until))
+    else if (f->state == IDLE && (f->poked || time_seconds() < f->awake_until))
         poll_soon(f);
 }
 
 void feed_again(struct feed *f)
 {
-    replace(&f->target, NULL);
-    f->after = 0;
-    f->more = false;
+    restart(f);
     f->state = pgpipe_is_up(f->pipe) ? IDLE : OFFLINE;
 }
 
@@ -321,6 +366,7 @@ void feed_free(struct feed *f)
     arena_release(&f->arena);
     free(f->position);
     free(f->target);
+    free(f->handed);
     free(f);
 }
 
@@ -341,5 +387,5 @@ bool feed_is_live(const struct feed *f)
 
 bool feed_is_settled(const struct feed *f)
 {
-    return f->position && !f->after;
+    return f->position && !f->handed_count;
 }

@@ -133,7 +133,8 @@ static void flush(struct pgpipe *p)
 {
     p->unflushed = false;
     int left = PQflush(p->conn);
-    if (left < 0)
+    /* A send that met the connection's end closed its socket, and left nothing to flush or to wait for. */
+    if (left < 0 || PQstatus(p->conn) != CONNECTION_OK)
         lose(p, PQerrorMessage(p->conn));
     else
         watch(p, left ? EV_READ | EV_WRITE : EV_READ);

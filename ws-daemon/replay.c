@@ -115,8 +115,47 @@ void replay_continue(struct conn *c)
     }
 }
 
+static void on_present(void *arg, enum error e, PGresult **results, int count, const char *constraint)
+{
+    struct conn *c = arg;
+    struct arena arena;
+    (void)count;
+    (void)constraint;
+    arena_init(&arena);
+    if (c->state == CONN_REPLAY && e == OK) {
+        struct row r = row_at(results[0], 0, &arena);
+        c->replay->asking = false;
+        c->replay->until = strdup(row_text(&r));
+        replay_continue(c);
+    } else if (c->state == CONN_REPLAY) {
+        conn_close(c, ERR_GOING_AWAY);
+    }
+    arena_release(&arena);
+    conn_unref(c);
+}
+
+/* A socket that does not get everything live would not get what the feed has yet to hand out: its
+ * replay goes up to the present, and what it gets live as well may come twice. */
+static void begin_at_present(struct conn *c)
+{
+    struct query q;
+    if (c->replay->asking)
+        return;
+    query_init(&q, SQL_FEED_START);
+    c->holding = true;
+    c->replay->asking = true;
+    if (pgpipe_submit(c->daemon->queries, &q, 1, on_present, conn_ref(c)) != OK) {
+        conn_unref(c);
+        conn_close(c, ERR_GOING_AWAY);
+    }
+}
+
 static void begin(struct conn *c)
 {
+    if (c->ops->wants) {
+        begin_at_present(c);
+        return;
+    }
     if (!feed_is_settled(c->daemon->feed))
         return;
     c->replay->until = strdup(feed_position(c->daemon->feed));

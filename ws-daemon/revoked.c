@@ -98,8 +98,10 @@ static void on_loaded(void *arg, enum error e, PGresult **results, int count, co
     (void)count;
     (void)constraint;
     free(arg);
-    if (e != OK)
+    if (e != OK) { /* not without the set: no door is opened before it is here */
+        pgpipe_reset(feed_pipe(l.daemon->feed), "the revoked sessions could not be read");
         return;
+    }
     clear(l.daemon->revoked);
     for (int i = 0; i < PQntuples(results[0]); i++) {
         struct row r = row_at(results[0], i, NULL);
