@@ -521,7 +521,7 @@ BEGIN
     PERFORM pg_notify('parley', 'presence ' || word || ' ' || s.ids)     -- a payload has room for 7,999 bytes
        FROM (SELECT string_agg(u.id::text, ' ') AS ids FROM unnest(users) WITH ORDINALITY u(id, n)
               GROUP BY (u.n - 1) / 350) s;
-    RETURN cardinality(users);
+    RETURN coalesce(cardinality(users), 0);
 END $$;
 
 -- The users have sockets on this daemon. Tells of those who were nowhere before. A daemon that was

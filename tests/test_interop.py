@@ -8,8 +8,7 @@ from threading import Barrier
 import pytest
 
 from parley.check import number_of, uuid_of
-from parley.everywhere import SURFACES, Person, Talk, hear, hears_nothing, said, shout
-from parley.rooms import rooms_socket
+from parley.everywhere import SURFACES, Person, hear, hears_nothing, said, shout
 
 each = pytest.mark.parametrize("surface", SURFACES)
 
@@ -183,15 +182,8 @@ def test_since_takes_up_where_another_surface_left_off(pair, surface):
     mark = one.conv.say(talk.uuid, "mark")
     missed = [one.say(s, talk, f"missed {s}") for s in SURFACES]
     since = number_of(mark["id"]) if surface in ("p2p", "rooms") else mark["id"]
-    sock = other.listen(surface, Talk(back.number, one.rooms.get(talk.number).json()["created_at"], one), since=since) \
-        if surface != "rooms" else rooms_ear(other, since)
+    sock = other.listen(surface, back, since=since)
     assert [hear(sock) for _ in missed] == missed
-
-
-def rooms_ear(who, since):
-    sock = who.sockets.enter_context(rooms_socket(who.rooms, since=since))
-    sock.surface = "rooms"
-    return sock
 
 
 def test_a_picture_sent_through_p2p_shows_everywhere(pair):

@@ -339,6 +339,7 @@ static void on_ready(void *arg)
     struct daemon *d = arg;
     pgpipe_hurry(d->queries);
     sender_hurry(d->sender);
+    presence_listening(d);
     revoked_load(d, server_listen);
 }
 

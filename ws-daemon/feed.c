@@ -100,9 +100,14 @@ static void remember(struct feed *f)
         if (!f->handed)
             abort();
     }
-    for (int i = 0; i < f->batch_count; i++)
-        f->handed[f->handed_count++] = f->batch[i].event.id;
-    qsort(f->handed, f->handed_count, sizeof *f->handed, by_id);
+    bool sorted = true; /* always, but after a restart */
+    for (int i = 0; i < f->batch_count; i++) {
+        int64_t id = f->batch[i].event.id;
+        sorted &= !f->handed_count || f->handed[f->handed_count - 1] < id;
+        f->handed[f->handed_count++] = id;
+    }
+    if (!sorted)
+        qsort(f->handed, f->handed_count, sizeof *f->handed, by_id);
 }
 
 /* Begins anew at the position. The old target is of no use: it may be older than a crash. */

@@ -136,11 +136,15 @@ static void append(struct hub *h, struct group *g, int64_t user_id)
     h->members++;
 }
 
+void hub_trim(struct hub *h)
+{
+    if (h->members > MEMBERS_MOST)
+        forget_all(h);
+}
+
 void hub_learn(struct hub *h, int64_t conversation_id, const int64_t *users, int count)
 {
     hub_forget(h, conversation_id);
-    if (h->members + count > MEMBERS_MOST)
-        forget_all(h);
     struct group *g = calloc(1, sizeof *g);
     if (!g)
         abort();

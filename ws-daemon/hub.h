@@ -23,6 +23,9 @@ struct conn *hub_user(const struct hub *h, int64_t user_id);
 /* ---- members of groups, cached while there is traffic ---- */
 
 bool hub_knows(const struct hub *h, int64_t conversation_id);
+/* Empties the cache when it has grown past its bound. Not in the middle of a batch, which counts on
+ * what is known. */
+void hub_trim(struct hub *h);
 /* Take in a group's members, any order, no duplicates. */
 void hub_learn(struct hub *h, int64_t conversation_id, const int64_t *users, int count);
 /* A membership that changed; groups not known stay so. */

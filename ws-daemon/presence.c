@@ -1,12 +1,14 @@
 /* Everything is collected and done in turns a few hundredths of a second apart, as long as there is
- * something to do: users up or down are written, those who thereby came or went everywhere are told
- * to all daemons through NOTIFY, and each daemon asks which of its own users may know. */
+ * something to do: users up or down are written, PostgreSQL tells all daemons who thereby came or went
+ * everywhere, and each daemon asks which of its own users may know. NOTIFY is not the truth: a daemon
+ * remembers whom it was told of, and compares that with the table when it may have missed something. */
 #include "ws-daemon/presence.h"
 
 #include "shared/log.h"
 #include "shared/presence_store.h"
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
+#include "ws-daemon/feed.h"
 #include "ws-daemon/hub.h"
 #include "ws-daemon/pgpipe.h"
 
@@ -16,8 +18,12 @@
 #include <string.h>
 #include <uthash.h>
 
-enum { SET_MOST = 1000, PAYLOAD_MOST = 7800 };
+/* Users of a statement; of one whose answer is pairs of them, fewer. */
+enum { SET_MOST = 1000, GREET_MOST = 200 };
 static const double TURN_S = 0.04, BEAT_S = 5;
+static const double SOON_S = 0.2;         /* the next beat of a daemon that is not registered */
+static const double GREET_AFTER_S = 0.1;  /* a storm's news is waited for, to tell it once */
+static const double RECALL_AFTER_S = 4;   /* all daemons have registered again by then */
 
 /* A user with sockets here, or who had some until a moment ago. */
 struct person {
@@ -33,8 +39,14 @@ struct person {
 /* A coming or going that our own users may have to be told of. */
 struct news {
     int64_t id;
-    int64_t created;
     bool online;
+    UT_hash_handle hh;
+};
+
+/* Somebody who is online, as far as we were told. */
+struct known {
+    int64_t id;
+    bool still; /* found in the table just now */
     UT_hash_handle hh;
 };
 
@@ -42,16 +54,20 @@ struct presence {
     struct daemon *daemon;
     int64_t daemon_id; /* 0: not registered */
     bool busy;         /* a statement about people is under way */
-    bool greeting; /* people are being asked for */
+    bool greeting;     /* people are being asked for */
     bool registering, left;
+    bool steady;   /* the last beat was heard: those of others would be too */
+    bool recalled; /* `known` is what the table says; until then nobody is greeted */
     struct person *people;
     struct news *news;
-    ev_timer turn, beat;
+    struct known *known;
+    ev_timer turn, beat, recall;
 };
 
 /* A statement under way, and the users it is about. */
 struct flight {
     struct daemon *daemon;
+    int64_t daemon_id;
     bool up;
     int count;
     int64_t users[SET_MOST];
@@ -65,51 +81,26 @@ static void soon(struct presence *p)
     ev_timer_start(p->daemon->loop, &p->turn);
 }
 
+static void beat_after(struct presence *p, double seconds)
+{
+    ev_timer_stop(p->daemon->loop, &p->beat);
+    ev_timer_set(&p->beat, seconds, 0);
+    ev_timer_start(p->daemon->loop, &p->beat);
+}
+
 /* ---- telling ---- */
 
-static void ignore(void *arg, enum error e, PGresult **results, int count, const char *constraint)
+/* A new socket that will be told who is online by a later look than the news. */
+static bool waits(const struct conn *c)
 {
-    (void)arg;
-    (void)e;
-    (void)results;
-    (void)count;
-    (void)constraint;
-}
-
-static void say(struct daemon *d, const char *payload)
-{
-    struct query q;
-    query_init(&q, SQL_SAY);
-    query_text(&q, payload);
-    if (pgpipe_submit(d->queries, &q, 1, ignore, NULL) != OK)
-        log_event(LOG_NOTICE, "presence_unsaid");
-}
-
-/* Tells all daemons who came or went: "presence on|off id created id created …". */
-static void announce(struct daemon *d, bool online, const PGresult *res)
-{
-    char payload[PAYLOAD_MOST + 64];
-    struct presence_row *rows;
-    struct arena arena;
-    int count, start = snprintf(payload, sizeof payload, "presence %s", online ? "on" : "off"), len = start;
-    arena_init(&arena);
-    presence_users_result(res, &arena, &rows, &count);
-    for (int i = 0; i < count; i++) {
-        len += snprintf(payload + len, sizeof payload - (size_t)len, " %" PRId64 " %" PRId64,
-                        rows[i].user_id, rows[i].created_at);
-        if (len >= PAYLOAD_MOST || i == count - 1) {
-            say(d, payload);
-            len = start;
-        }
-    }
-    arena_release(&arena);
+    return c->ungreeted && !c->greeting;
 }
 
 static void show(struct daemon *d, int64_t viewer, int64_t user, int64_t created, bool online, bool greeting)
 {
     for (struct conn *c = hub_user(d->hub, viewer), *next; c; c = next) {
         next = c->user_next;
-        if (!c->ops->presence || (greeting && !c->greeting))
+        if (!c->ops->presence || (greeting ? !c->greeting : waits(c)))
             continue;
         struct frame *f = frame_json(c->ops->presence(user, created, online));
         conn_reply(c, f);
@@ -119,55 +110,151 @@ static void show(struct daemon *d, int64_t viewer, int64_t user, int64_t created
 
 /* ---- what was said ---- */
 
-void presence_said(struct daemon *d, const char *payload)
+static void add_news(struct presence *p, int64_t id, bool online)
 {
-    struct presence *p = d->presence;
-    bool online = !strncmp(payload, "presence on", 11);
-    int64_t id, created;
-    int used;
-    const char *at = payload + strlen(online ? "presence on" : "presence off");
-    for (; sscanf(at, " %" SCNd64 " %" SCNd64 "%n", &id, &created, &used) == 2; at += used) {
-        struct news *n;
-        HASH_FIND(hh, p->news, &id, sizeof id, n);
-        if (!n) {
-            n = calloc(1, sizeof *n);
-            if (!n)
-                abort();
-            n->id = id;
-            HASH_ADD(hh, p->news, id, sizeof n->id, n);
-        }
-        n->created = created;
-        n->online = online;
+    struct news *n;
+    HASH_FIND(hh, p->news, &id, sizeof id, n);
+    if (!n) {
+        n = calloc(1, sizeof *n);
+        if (!n)
+            abort();
+        n->id = id;
+        HASH_ADD(hh, p->news, id, sizeof n->id, n);
     }
+    n->online = online;
     soon(p);
 }
 
-/* The news whose viewers are being asked for. */
+/* Notes that somebody is online. News only if that was not known: after a crash of PostgreSQL all come
+ * again. */
+static void came(struct presence *p, int64_t id)
+{
+    struct known *k;
+    HASH_FIND(hh, p->known, &id, sizeof id, k);
+    if (!k) {
+        k = calloc(1, sizeof *k);
+        if (!k)
+            abort();
+        k->id = id;
+        HASH_ADD(hh, p->known, id, sizeof k->id, k);
+        add_news(p, id, true);
+    }
+    k->still = true;
+}
+
+static void went(struct presence *p, int64_t id)
+{
+    struct known *k;
+    HASH_FIND(hh, p->known, &id, sizeof id, k);
+    if (k) {
+        HASH_DEL(p->known, k);
+        free(k);
+    }
+    add_news(p, id, false);
+}
+
+void presence_said(struct daemon *d, const char *payload)
+{
+    bool online = !strncmp(payload, "presence on", 11);
+    const char *at = payload + strlen(online ? "presence on" : "presence off");
+    char *end;
+    for (int64_t id; (id = strtoll(at, &end, 10)) > 0; at = end)
+        (online ? came : went)(d->presence, id);
+}
+
+/* ---- what may have been missed ---- */
+
+static void recall_after(struct presence *p, double seconds)
+{
+    ev_timer_stop(p->daemon->loop, &p->recall);
+    ev_timer_set(&p->recall, seconds, 0);
+    ev_timer_start(p->daemon->loop, &p->recall);
+}
+
+static void on_all(void *arg, enum error e, PGresult **results, int count, const char *constraint)
+{
+    struct presence *p = ((struct daemon *)arg)->presence;
+    struct known *k, *next;
+    (void)count;
+    (void)constraint;
+    if (e != OK) {
+        recall_after(p, 1);
+        return;
+    }
+    for (k = p->known; k; k = k->hh.next)
+        k->still = false;
+    for (int i = 0; i < PQntuples(results[0]); i++)
+        came(p, presence_all_result(results[0], i));
+    HASH_ITER(hh, p->known, k, next)
+        if (!k->still)
+            went(p, k->id);
+    p->recalled = true;
+    soon(p);
+}
+
+/* Asks on the connection that listens: what was said before the answer is in it, the rest comes later. */
+static void on_recall(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct presence *p = w->data;
+    struct query q;
+    (void)loop;
+    (void)revents;
+    presence_all_query(&q);
+    if (pgpipe_submit(feed_pipe(p->daemon->feed), &q, 1, on_all, p->daemon) != OK)
+        return; /* down: presence_listening() comes again */
+}
+
+void presence_listening(struct daemon *d)
+{
+    struct presence *p = d->presence;
+    recall_after(p, p->recalled ? RECALL_AFTER_S : 0.001);
+    p->recalled = false;
+    if (!p->left)
+        beat_after(p, SOON_S);
+}
+
+/* News whose viewers are being asked for. */
 struct telling {
     struct daemon *daemon;
     bool online;
+    int count;
+    int64_t users[SET_MOST];
 };
+
+/* Nobody could be told: the next turn tries again, unless there is newer news. */
+static void tell_again(struct telling *t)
+{
+    struct presence *p = t->daemon->presence;
+    for (int i = 0; i < t->count; i++) {
+        struct news *newer;
+        HASH_FIND(hh, p->news, &t->users[i], sizeof t->users[i], newer);
+        if (!newer)
+            add_news(p, t->users[i], t->online);
+    }
+}
 
 static void on_viewers(void *arg, enum error e, PGresult **results, int count, const char *constraint)
 {
-    struct telling t = *(struct telling *)arg;
+    struct telling *t = arg;
     struct presence_row *rows;
     struct arena arena;
     int n = 0;
     (void)count;
     (void)constraint;
-    free(arg);
-    if (e != OK)
-        return; /* the next greeting makes up for it */
     arena_init(&arena);
-    presence_pairs_result(results[0], &arena, &rows, &n);
+    if (e == OK)
+        presence_pairs_result(results[0], &arena, &rows, &n);
+    else
+        tell_again(t);
     for (int i = 0; i < n; i++)
-        show(t.daemon, rows[i].viewer_id, rows[i].user_id, rows[i].created_at, t.online, false);
+        show(t->daemon, rows[i].viewer_id, rows[i].user_id, rows[i].created_at, t->online, false);
     arena_release(&arena);
+    free(t);
 }
 
-/* Our users who could be shown presence; the caller frees the array. */
-static int64_t *viewers_here(struct presence *p, bool ungreeted, int *count)
+/* Our users who could be shown news, or those with sockets that wait to be greeted; the caller frees
+ * the array. */
+static int64_t *viewers_here(struct presence *p, bool waiting, int *count)
 {
     int64_t *list = malloc((HASH_COUNT(p->people) + 1) * sizeof *list);
     struct person *person, *next;
@@ -176,8 +263,12 @@ static int64_t *viewers_here(struct presence *p, bool ungreeted, int *count)
     *count = 0;
     HASH_ITER(hh, p->people, person, next) {
         bool wanted = false;
-        for (struct conn *c = hub_user(p->daemon->hub, person->id); c && !wanted; c = c->user_next)
-            wanted = c->ops->presence && (!ungreeted || c->ungreeted);
+        for (struct conn *c = hub_user(p->daemon->hub, person->id); c && !wanted; c = c->user_next) {
+            bool young = waiting && ev_now(p->daemon->loop) < c->opened_at + GREET_AFTER_S;
+            wanted = c->ops->presence && waits(c) == waiting && !young;
+            if (young)
+                soon(p);
+        }
         if (wanted)
             list[(*count)++] = person->id;
     }
@@ -186,30 +277,35 @@ static int64_t *viewers_here(struct presence *p, bool ungreeted, int *count)
 
 static void tell(struct presence *p, bool online)
 {
-    int64_t users[SET_MOST], *viewers;
+    struct telling *t = calloc(1, sizeof *t);
     struct news *one, *next;
     struct query q;
     struct arena arena;
-    int n = 0, viewer_count;
+    int64_t *viewers = NULL;
+    int count = 0;
+    if (!t)
+        abort();
+    t->daemon = p->daemon;
+    t->online = online;
     HASH_ITER(hh, p->news, one, next) {
-        if (one->online != online || n == SET_MOST)
+        if (one->online != online || t->count == SET_MOST)
             continue;
-        users[n++] = one->id;
+        t->users[t->count++] = one->id;
         HASH_DEL(p->news, one);
         free(one);
     }
-    viewers = n ? viewers_here(p, false, &viewer_count) : NULL;
-    if (n && viewer_count) {
-        struct telling *t = malloc(sizeof *t);
-        if (!t)
-            abort();
-        *t = (struct telling){p->daemon, online};
+    if (t->count)
+        viewers = viewers_here(p, false, &count);
+    if (count) {
         arena_init(&arena);
-        presence_viewers_query(&q, &arena, users, n, viewers, viewer_count);
-        if (pgpipe_submit(p->daemon->queries, &q, 1, on_viewers, t) != OK)
-            free(t);
+        presence_viewers_query(&q, &arena, t->users, t->count, viewers, count);
+        if (pgpipe_submit(p->daemon->queries, &q, 1, on_viewers, t) == OK)
+            t = NULL; /* its answer's now */
+        else
+            tell_again(t);
         arena_release(&arena);
     }
+    free(t);
     free(viewers);
 }
 
@@ -242,9 +338,9 @@ static void greet(struct presence *p)
     int count = 0;
     struct query q;
     struct arena arena;
-    int64_t *viewers = p->greeting ? NULL : viewers_here(p, true, &count);
-    count = viewers && count > SET_MOST ? SET_MOST : count;
-    if (viewers && count) {
+    int64_t *viewers = p->greeting || !p->recalled ? NULL : viewers_here(p, true, &count);
+    count = count > GREET_MOST ? GREET_MOST : count;
+    if (count) {
         arena_init(&arena);
         for (int i = 0; i < count; i++)
             for (struct conn *c = hub_user(p->daemon->hub, viewers[i]); c; c = c->user_next)
@@ -262,6 +358,7 @@ static void finish(struct flight *f, bool done)
 {
     struct presence *p = f->daemon->presence;
     p->busy = false;
+    done = done && f->daemon_id == p->daemon_id; /* else the daemon was swept meanwhile, with everybody */
     for (int i = 0; i < f->count; i++) {
         struct person *person;
         HASH_FIND(hh, p->people, &f->users[i], sizeof f->users[i], person);
@@ -281,10 +378,9 @@ static void finish(struct flight *f, bool done)
 static void on_written(void *arg, enum error e, PGresult **results, int count, const char *constraint)
 {
     struct flight *f = arg;
+    (void)results;
     (void)count;
     (void)constraint;
-    if (e == OK)
-        announce(f->daemon, f->up, results[0]);
     finish(f, e == OK);
 }
 
@@ -299,6 +395,7 @@ static bool write_set(struct presence *p, bool up)
     if (!f)
         abort();
     f->daemon = p->daemon;
+    f->daemon_id = p->daemon_id;
     f->up = up;
     HASH_ITER(hh, p->people, person, next) {
         bool due = up ? person->up && !person->written
@@ -371,9 +468,11 @@ static void on_turn(struct ev_loop *loop, ev_timer *w, int revents)
         return;
     if (!p->busy && p->daemon_id && !write_set(p, true))
         write_set(p, false);
-    tell(p, true);
-    tell(p, false);
-    greet(p);
+    if (pgpipe_is_up(p->daemon->queries)) {
+        tell(p, true);
+        tell(p, false);
+        greet(p);
+    }
     if (p->news)
         soon(p);
     HASH_ITER(hh, p->people, person, next)
@@ -392,10 +491,12 @@ static void on_registered(void *arg, enum error e, PGresult **results, int count
     (void)count;
     (void)constraint;
     p->registering = false;
+    p->steady = e == OK;
     int64_t id = e == OK ? daemon_result(results[0]) : p->daemon_id;
     if (id == p->daemon_id)
         return;
     p->daemon_id = id; /* a new number, or 0: swept, and register at the next beat */
+    beat_after(p, SOON_S);
     HASH_ITER(hh, p->people, person, next) {
         person->written = false;
         if (!person->up && !person->flying) {
@@ -406,12 +507,13 @@ static void on_registered(void *arg, enum error e, PGresult **results, int count
     soon(p);
 }
 
-static void on_swept(void *arg, enum error e, PGresult **results, int count, const char *constraint)
+static void ignore(void *arg, enum error e, PGresult **results, int count, const char *constraint)
 {
+    (void)arg;
+    (void)e;
+    (void)results;
     (void)count;
     (void)constraint;
-    if (e == OK)
-        announce(arg, false, results[0]);
 }
 
 static void on_beat(struct ev_loop *loop, ev_timer *w, int revents)
@@ -422,9 +524,7 @@ static void on_beat(struct ev_loop *loop, ev_timer *w, int revents)
     (void)revents;
     if (p->left)
         return;
-    ev_timer_stop(loop, &p->beat);
-    ev_timer_set(&p->beat, p->daemon_id ? BEAT_S : 0.2, 0);
-    ev_timer_start(loop, &p->beat);
+    beat_after(p, p->daemon_id ? BEAT_S : SOON_S);
     if (p->registering)
         return;
     if (p->daemon_id)
@@ -432,27 +532,29 @@ static void on_beat(struct ev_loop *loop, ev_timer *w, int revents)
     else
         daemon_register_query(&q);
     p->registering = pgpipe_submit(p->daemon->queries, &q, 1, on_registered, p->daemon) == OK;
-    if (!p->registering || !p->daemon_id)
+    if (!p->registering || !p->steady || !p->daemon_id) {
+        p->steady = false; /* when PostgreSQL was away, the others' beats come as late as ours */
         return;
+    }
     presence_sweep_query(&q);
-    if (pgpipe_submit(p->daemon->queries, &q, 1, on_swept, p->daemon) != OK)
+    if (pgpipe_submit(p->daemon->queries, &q, 1, ignore, NULL) != OK)
         return; /* the next beat sweeps */
 }
 
 static void on_left(void *arg, enum error e, PGresult **results, int count, const char *constraint)
 {
     struct daemon *d = arg;
+    (void)e;
+    (void)results;
     (void)count;
     (void)constraint;
-    if (e == OK)
-        announce(d, false, results[0]);
     d->presence->left = true;
 }
 
 void presence_leave(struct daemon *d)
 {
     struct query q;
-    presence_end_query(&q, d->presence->daemon_id);
+    daemon_leave_query(&q, d->presence->daemon_id, d->config.presence_debounce);
     ev_timer_stop(d->loop, &d->presence->beat);
     if (!d->presence->daemon_id || pgpipe_submit(d->queries, &q, 1, on_left, d) != OK)
         d->presence->left = true;
@@ -470,8 +572,9 @@ struct presence *presence_new(struct daemon *d)
         abort();
     p->daemon = d;
     ev_init(&p->turn, on_turn);
+    ev_init(&p->recall, on_recall);
     ev_timer_init(&p->beat, on_beat, 0.01, 0);
-    p->turn.data = p->beat.data = p;
+    p->turn.data = p->beat.data = p->recall.data = p;
     ev_timer_start(d->loop, &p->beat);
     return p;
 }
@@ -480,10 +583,12 @@ void presence_free(struct presence *p)
 {
     struct person *person, *next_person;
     struct news *news, *next_news;
+    struct known *known, *next_known;
     if (!p)
         return;
     ev_timer_stop(p->daemon->loop, &p->turn);
     ev_timer_stop(p->daemon->loop, &p->beat);
+    ev_timer_stop(p->daemon->loop, &p->recall);
     HASH_ITER(hh, p->people, person, next_person) {
         HASH_DEL(p->people, person);
         free(person);
@@ -491,6 +596,10 @@ void presence_free(struct presence *p)
     HASH_ITER(hh, p->news, news, next_news) {
         HASH_DEL(p->news, news);
         free(news);
+    }
+    HASH_ITER(hh, p->known, known, next_known) {
+        HASH_DEL(p->known, known);
+        free(known);
     }
     free(p);
 }

@@ -19,8 +19,11 @@ void presence_socket_down(struct conn *c);
 /* What a daemon said: users who came or went. */
 void presence_said(struct daemon *d, const char *payload);
 
-/* The daemon ends: its users are down, unless they are elsewhere. presence_has_left() tells when that
- * is written, or cannot be. */
+/* The daemon hears what is said from now on, and may have missed some before. */
+void presence_listening(struct daemon *d);
+
+/* The daemon ends: its users are down, unless they are elsewhere once the debounce time is over.
+ * presence_has_left() tells when that is written, or cannot be. */
 void presence_leave(struct daemon *d);
 bool presence_has_left(const struct daemon *d);
 

@@ -180,10 +180,10 @@ class Person:
     # ------------------------------------------------------------------ sockets
 
     def listen(self, surface, talk, **options):
-        """A socket of this surface that hears of the talk."""
+        """A socket of this surface that hears of the talk; with since it hears first what it missed."""
         sock = self.sockets.enter_context(SOCKETS[surface](getattr(self, surface), **options))
         sock.surface = surface
-        return sock.subscribe(talk.number) if surface == "rooms" else sock
+        return sock.subscribe(talk.number) if surface == "rooms" and "since" not in options else sock
 
     def close(self):
         self.sockets.close()

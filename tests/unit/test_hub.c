@@ -213,13 +213,33 @@ static void test_the_cache_of_members_is_bounded(void **state)
         users[i] = i + 1;
     int known = 0;
     for (int64_t group = 1; group <= 10; group++) {
+        hub_trim(h);
         hub_learn(h, group, users, CROWD);
         assert_true(hub_knows(h, group)); /* the newest always is */
         assert_int_equal(count_members(h, group), CROWD);
     }
     for (int64_t group = 1; group <= 10; group++)
         known += hub_knows(h, group);
-    assert_true(known <= 3); /* a million members in all */
+    assert_true(known <= 4); /* a million members in all, and one group more */
+    hub_free(h);
+    free(users);
+}
+
+static void test_learning_a_group_forgets_no_other(void **state)
+{
+    enum { CROWD = 600000 };
+    int64_t *users = calloc(CROWD, sizeof *users);
+    struct hub *h = hub_new();
+    (void)state;
+    assert_non_null(users);
+    for (int i = 0; i < CROWD; i++)
+        users[i] = i + 1;
+    for (int64_t group = 1; group <= 3; group++)
+        hub_learn(h, group, users, CROWD);
+    for (int64_t group = 1; group <= 3; group++) /* as a batch that needs them all counts on */
+        assert_int_equal(count_members(h, group), CROWD);
+    hub_trim(h);
+    assert_false(hub_knows(h, 1));
     hub_free(h);
     free(users);
 }
@@ -237,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_members_come_and_go),
         cmocka_unit_test(test_an_unknown_group_stays_unknown),
         cmocka_unit_test(test_the_cache_of_members_is_bounded),
+        cmocka_unit_test(test_learning_a_group_forgets_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
