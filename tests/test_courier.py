@@ -198,8 +198,8 @@ def test_silent_server_does_not_hold_a_mail_for_ever(stack, server, run):
 def test_mail_is_given_up_after_its_time(stack, server, run):
     server.refusals["RCPT"] = ["451 not now"] * 100
     address = new_address(stack)
-    stack.query("UPDATE mail_outbox SET created_at = now() - interval '3 days' + interval '3 s' WHERE recipient = %s", address)
-    courier = run(SMTP_URL=server.url)
+    stack.query("UPDATE mail_outbox SET created_at = now() - interval '3 days' + interval '20 s' WHERE recipient = %s", address)
+    courier = run(SMTP_URL=server.url, MAIL_RETRY=60)       # the second attempt would come too late
     await_state(stack, address, "failed")
     assert "451" in row(stack, address)[2]
     eventually(lambda: "event=mail_failed" in courier.text())   # said after it is written

@@ -2,7 +2,7 @@
 #include "ws-daemon/conn.h"
 
 #include "shared/log.h"
-#include "shared/model.h"
+#include "shared/timefmt.h"
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
 #include "ws-daemon/replay.h"
@@ -24,7 +24,8 @@ struct conn *conn_new(struct daemon *d, struct lws *wsi, const struct dialect_op
     c->ops = ops;
     c->refs = 1;
     c->state = CONN_GREETING;
-    c->opened_at = c->heard_at = c->tokens_at = ev_now(d->loop);
+    c->opened_at = ev_now(d->loop);
+    c->heard_at = c->tokens_at = time_seconds();
     c->tokens = d->config.socket_burst;
     DL_APPEND(d->conns, c);
     d->conn_count++;
@@ -42,7 +43,6 @@ void conn_unref(struct conn *c)
     if (--c->refs)
         return;
     free(c->dialect_state);
-    free(c->held_messages);
     replay_free(c);
     free(c);
 }
@@ -113,31 +113,12 @@ void conn_close(struct conn *c, enum error reason)
         return;
     conn_set_state(c, CONN_CLOSING);
     c->reason = reason;
-    c->closing_at = ev_now(c->daemon->loop);
+    c->closing_at = time_seconds();
     if (c->paused)
         lws_rx_flow_control(c->wsi, 1); /* what still comes is read, and thrown away */
     lws_callback_on_writable(c->wsi);
     /* A peer that does not read the close frame is cut off. */
     lws_set_timeout(c->wsi, PENDING_TIMEOUT_CLOSE_SEND, 5);
-}
-
-void conn_shown(struct conn *c, const struct message *m)
-{
-    if (!c->ops->shown)
-        return;
-    if (c->state == CONN_LIVE) {
-        c->ops->shown(c, m);
-    } else if (c->state == CONN_REPLAY && c->holding) {
-        int n = c->held_count++;
-        if (!(n & (n - 1))) /* room doubles */
-            c->held_messages = realloc(c->held_messages, (n ? 2 * (size_t)n : 1) * sizeof *m);
-        if (!c->held_messages)
-            abort();
-        c->held_messages[n] = (struct message){.id = m->id,
-                                               .conversation_id = m->conversation_id,
-                                               .seq = m->seq,
-                                               .sender = {.id = m->sender.id}};
-    }
 }
 
 void conn_go_live(struct conn *c)
@@ -149,9 +130,6 @@ void conn_go_live(struct conn *c)
         conn_push(c, f);
         frame_unref(f);
     }
-    for (int i = 0; i < c->held_count; i++)
-        conn_shown(c, &c->held_messages[i]);
-    c->held_count = 0;
 }
 
 enum error conn_receive(struct conn *c, const char *bytes, size_t len, size_t max)

@@ -13,7 +13,6 @@
 struct daemon;
 struct dialect_ops;
 struct lws;
-struct message;
 struct replay;
 struct typist;
 
@@ -41,16 +40,15 @@ struct conn {
     char *in;           /* the frame that is arriving */
     size_t in_len, in_size;
     double tokens, tokens_at; /* frame rate: what is left, and when it was counted */
-    double opened_at;         /* loop time, for the greeting's limit */
-    double heard_at, pinged_at; /* loop times of the last frame or pong, and of our last ping */
-    double closing_at; /* loop time, when it began to close */
+    double opened_at;           /* loop time, for the greeting's limit */
+    /* Steady times: */
+    double heard_at, pinged_at; /* of the last frame or pong, and of our last ping */
+    double closing_at;          /* when it began to close */
     bool ping_due, dead;
     char *since;              /* ?since= as it came, until used */
     int64_t since_id;         /* the message it names: was shown, also when the feed has it yet to come */
     struct replay *replay;    /* while in CONN_REPLAY, or a page is under way */
     bool holding;             /* the replay has begun: live frames are held */
-    struct message *held_messages; /* what is held, where the dialect counts what was shown: no strings */
-    int held_count;
     bool ungreeted, greeting; /* presence: not yet told who is online; being told */
     struct typist *typists;   /* what its user is typing in */
     void *dialect_state;      /* the dialect's own, freed with free(3) */
@@ -70,9 +68,6 @@ void conn_set_state(struct conn *c, enum conn_state state);
  * socket alone. A socket whose outbox is full is closed with 4008. No-ops when closing or gone. */
 void conn_push(struct conn *c, struct frame *f);
 void conn_reply(struct conn *c, struct frame *f);
-/* A message's frame was pushed: the dialect hears of it once the frame goes out. A held one must not
- * count before, or what the replay has yet to show counted with it. */
-void conn_shown(struct conn *c, const struct message *m);
 /* An error in the dialect's shape, then closes if the error's row says so. */
 void conn_error(struct conn *c, enum error e, const char *sentence);
 

@@ -13,6 +13,7 @@ struct feed;
 struct hub;
 struct lws_context;
 struct pgpipe;
+struct onlookers;
 struct presence;
 struct receipts;
 struct revoked;
@@ -28,6 +29,7 @@ struct daemon {
     struct sender *sender;   /* messages that arrive over sockets */
     struct pgpipe *queries;  /* everything else a socket asks for */
     struct presence *presence; /* who is online, here and elsewhere */
+    struct onlookers *onlookers; /* who is told of that */
     struct receipts *receipts; /* what was shown, to be written */
     struct revoked *revoked; /* sessions and users whose tokens are good no more */
     struct conn *conns;      /* every socket */

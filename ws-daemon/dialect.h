@@ -59,7 +59,7 @@ struct dialect_ops {
     bool (*wants)(struct conn *c, const struct message *m); /* is told before it gets one; NULL: all */
     void (*opened)(struct conn *c); /* authenticated, before the replay */
     bool pending; /* without since, messages not yet delivered are replayed */
-    void (*shown)(struct conn *c, const struct message *m); /* a message was sent to it */
+    bool receipts; /* has no acks: what was written to its sockets counts as delivered */
     void (*changed)(struct conn *c, const struct change *change); /* an event about its user */
 };
 

@@ -5,7 +5,6 @@
 #include "shared/view.h"
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
-#include "ws-daemon/receipts.h"
 #include "ws-daemon/sender.h"
 #include "ws-daemon/typing.h"
 
@@ -57,12 +56,6 @@ static void opened(struct conn *c)
     struct frame *f = frame_json(view_p2p_welcome(c->me.username));
     conn_reply(c, f);
     frame_unref(f);
-}
-
-static void shown(struct conn *c, const struct message *m)
-{
-    if (m->sender.id != c->me.user_id)
-        receipts_shown(c, m);
 }
 
 /* ---- operations ---- */
@@ -165,8 +158,9 @@ static bool on_text(struct conn *c, const char *text, size_t len)
     if (!copy)
         return false;
     struct new_message m = {.sender = &c->me, .content = {copy, len}};
-    enum error e = memchr(text, 0, len) ? ERR_INVALID_FIELD
-                                        : validate_message(m.content, m.media_url, c->daemon->config.message_max);
+    enum error e = memchr(text, 0, len) || !utf8_valid(text, len)
+                       ? ERR_INVALID_FIELD
+                       : validate_message(m.content, m.media_url, c->daemon->config.message_max);
     if (e == OK)
         e = send_to(c, to, &m);
     if (e != OK)
@@ -187,6 +181,7 @@ const struct dialect_ops dialect_p2p = {
     .groups = true,
     .own_differs = true,
     .pending = true,
+    .receipts = true,
     .bad_token = BAD_TOKEN_HTTP,
     .operations = operations,
     .error = error_frame,
@@ -194,5 +189,4 @@ const struct dialect_ops dialect_p2p = {
     .typing = typing_frame,
     .text = on_text,
     .opened = opened,
-    .shown = shown,
 };

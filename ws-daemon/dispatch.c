@@ -8,6 +8,7 @@
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
 #include "ws-daemon/hub.h"
+#include "ws-daemon/onlookers.h"
 #include "ws-daemon/pgpipe.h"
 #include "ws-daemon/presence.h"
 #include "ws-daemon/replay.h"
@@ -33,6 +34,8 @@ static struct frame *render(struct rendering *r, const struct dialect_ops *ops, 
     struct frame **f = &r->frames[ops->dialect][own];
     if (!*f && r->is_message) {
         *f = frame_json(ops->message(&r->change->message, own));
+        if (ops->receipts && !own)
+            frame_of_message(*f, &r->change->message);
     } else if (!*f && ops->event) {
         struct json_object *o = ops->event(r->change);
         *f = o ? frame_json(o) : NULL;
@@ -65,8 +68,6 @@ static void to_user(struct daemon *d, struct rendering *r, int64_t user_id)
         struct frame *f = render(r, c->ops, m->id && m->sender.id == user_id);
         if (f)
             conn_push(c, f);
-        if (r->is_message)
-            conn_shown(c, m);
     }
 }
 
@@ -303,6 +304,7 @@ static void on_changes(void *arg, const struct change *changes, int count)
     struct daemon *d = arg;
     int64_t *asked = NULL;
     int n = 0;
+    hub_trim(d->hub);
     for (int i = 0; i < count; i++) {
         int64_t id = unknown_group(d, &changes[i]);
         for (int k = 0; k < n && id; k++)
@@ -329,7 +331,7 @@ static void on_changes(void *arg, const struct change *changes, int count)
 static void on_said(void *arg, const char *payload)
 {
     if (!strncmp(payload, "presence ", 9))
-        presence_said(arg, payload);
+        onlookers_said(arg, payload);
     else
         typing_said(arg, payload);
 }
@@ -339,7 +341,8 @@ static void on_ready(void *arg)
     struct daemon *d = arg;
     pgpipe_hurry(d->queries);
     sender_hurry(d->sender);
-    presence_listening(d);
+    presence_hurry(d);
+    onlookers_listening(d);
     revoked_load(d, server_listen);
 }
 

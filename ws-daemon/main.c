@@ -7,6 +7,7 @@
 #include "ws-daemon/dispatch.h"
 #include "ws-daemon/feed.h"
 #include "ws-daemon/hub.h"
+#include "ws-daemon/onlookers.h"
 #include "ws-daemon/pgpipe.h"
 #include "ws-daemon/presence.h"
 #include "ws-daemon/receipts.h"
@@ -136,6 +137,7 @@ int main(int argc, char **argv)
     d.sender = sender_new(&d);
     d.queries = pgpipe_new(d.loop, &d.config, d.config.database_url, "queries", (struct pgpipe_owner){0});
     d.presence = presence_new(&d);
+    d.onlookers = onlookers_new(&d);
     d.receipts = receipts_new(&d);
     d.feed = feed_new(d.loop, &d.config, dispatch_owner(&d));
     run(&d);
@@ -144,6 +146,7 @@ int main(int argc, char **argv)
     server_free(&d);
     feed_free(d.feed);
     presence_free(d.presence);
+    onlookers_free(d.onlookers);
     receipts_free(d.receipts);
     pgpipe_free(d.queries);
     sender_free(d.sender);

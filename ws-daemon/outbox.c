@@ -1,6 +1,8 @@
 /* A ring that doubles as needed and is given back when it runs empty. */
 #include "ws-daemon/outbox.h"
 
+#include "shared/model.h"
+
 #include <json-c/json.h>
 #include <libwebsockets.h>
 #include <stdlib.h>
@@ -15,6 +17,7 @@ struct frame *frame_new(const char *text, size_t len)
     if (!f)
         abort();
     f->refs = 1;
+    f->conversation_id = f->seq = 0;
     f->len = len;
     memcpy(f->bytes + LWS_PRE, text, len);
     return f;
@@ -45,6 +48,12 @@ void frame_unref(struct frame *f)
 unsigned char *frame_text(struct frame *f)
 {
     return f->bytes + LWS_PRE;
+}
+
+void frame_of_message(struct frame *f, const struct message *m)
+{
+    f->conversation_id = m->conversation_id;
+    f->seq = m->seq;
 }
 
 static void grow(struct outbox *o)

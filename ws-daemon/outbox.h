@@ -7,12 +7,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct json_object;
+struct message;
 
 /* Text of a WebSocket message with room for its header in front, as lws_write wants it. */
 struct frame {
     int refs;
+    int64_t conversation_id, seq; /* somebody else's message, whose receipt is due once written; else 0 */
     size_t len;
     unsigned char bytes[]; /* LWS_PRE bytes of room, then len of text */
 };
@@ -23,6 +26,8 @@ struct frame *frame_json(struct json_object *take);
 struct frame *frame_ref(struct frame *f);
 void frame_unref(struct frame *f); /* NULL is fine */
 unsigned char *frame_text(struct frame *f);
+/* The frame shows this message to one who has to get it. */
+void frame_of_message(struct frame *f, const struct message *m);
 
 struct outbox {
     struct frame **ring;      /* NULL while empty: an idle socket costs nothing */

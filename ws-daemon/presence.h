@@ -16,11 +16,8 @@ void presence_free(struct presence *p);
 void presence_socket_up(struct conn *c);
 void presence_socket_down(struct conn *c);
 
-/* What a daemon said: users who came or went. */
-void presence_said(struct daemon *d, const char *payload);
-
-/* The daemon hears what is said from now on, and may have missed some before. */
-void presence_listening(struct daemon *d);
+/* The database is back, perhaps after a crash that left nobody registered: find out soon. */
+void presence_hurry(struct daemon *d);
 
 /* The daemon ends: its users are down, unless they are elsewhere once the debounce time is over.
  * presence_has_left() tells when that is written, or cannot be. */

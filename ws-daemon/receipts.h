@@ -5,7 +5,6 @@
 
 #include "shared/error.h"
 #include "shared/id.h"
-#include "shared/model.h"
 #include "ws-daemon/conn.h"
 
 struct receipts;
@@ -16,8 +15,8 @@ void receipts_free(struct receipts *r);
  * An error that comes later is answered to the socket. */
 MUSTCHECK enum error receipts_mark(struct conn *c, const struct ref *message, bool read);
 
-/* A message was sent to a socket of a dialect that has no acks: counts as delivered. Collected and
- * written a few times a second. */
-void receipts_shown(struct conn *c, const struct message *m);
+/* A message was written to a socket of a dialect that has no acks: counts as delivered. Collected and
+ * stored a few times a second. */
+void receipts_shown(struct conn *c, int64_t conversation_id, int64_t seq);
 
 #endif

@@ -43,7 +43,9 @@ static void refuse(struct conn *c, const char *sentence)
     finish(c);
 }
 
-/* Sends a page on its way. Reads rows; answers how many messages there were, -1 for an unknown since. */
+/* Sends a page on its way, or what of it fits into half an outbox: large messages come in more pages,
+ * or they would fill it and never be through. Answers how many messages there were, PAGE when there
+ * are more, -1 for an unknown since. */
 static int show_page(struct conn *c, const PGresult *res)
 {
     struct arena arena;
@@ -57,11 +59,16 @@ static int show_page(struct conn *c, const PGresult *res)
         message_read(&r, &m);
         if (!m.id)
             continue;
-        struct frame *f = frame_json(c->ops->message(&m, m.sender.id == c->me.user_id));
+        if (c->outbox.bytes > (size_t)c->daemon->config.outbox_max / 2) {
+            count = PAGE;
+            break;
+        }
+        bool own = m.sender.id == c->me.user_id;
+        struct frame *f = frame_json(c->ops->message(&m, own));
+        if (c->ops->receipts && !own)
+            frame_of_message(f, &m);
         conn_reply(c, f);
         frame_unref(f);
-        if (c->ops->shown)
-            c->ops->shown(c, &m);
         c->replay->after = m.id;
         count++;
     }

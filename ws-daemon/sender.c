@@ -8,6 +8,7 @@
 
 #include "shared/log.h"
 #include "shared/store.h"
+#include "shared/timefmt.h"
 #include "shared/view.h"
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
@@ -30,7 +31,7 @@ struct job {
     struct ref conversation, recipient;
     int64_t room; /* the conversation's id when it is known, 0: go alone */
     bool alone;   /* its batch failed: go alone */
-    bool again;   /* and that failed with a unique violation: once more */
+    bool again;   /* it failed alone with a unique violation: once more */
 };
 
 /* The conversation of two people who talked here. */
@@ -164,17 +165,20 @@ static void answer(struct sender *s, struct job *j, const PGresult *res)
     job_finish(s, j);
 }
 
-/* The unit failed. In trouble every sender is told; a fault is looked for one by one, and a unique
+/* The unit failed. When the connection is lost, so that it may be stored or not, every sender is told.
+ * Else nothing is stored, and who is to blame (for a fault, or a conversation that somebody keeps
+ * locked) is looked for one by one; the others' messages have nothing to do with it. A unique
  * violation means the same key at the same moment: the other's message is there now. */
 static void unit_failed(struct sender *s, enum error e, const char *constraint)
 {
     struct job *jobs = s->flying, *j, *next;
-    bool key = !strcmp(constraint, "messages_client_key");
+    bool key = !strcmp(constraint, "messages_client_key"), single = jobs && !jobs->next;
+    bool undone = pgpipe_is_up(s->pipe);
     s->flying = NULL;
     DL_FOREACH_SAFE(jobs, j, next) {
         DL_DELETE(jobs, j);
-        if (e == ERR_INTERNAL && (!j->alone || (key && !j->again))) {
-            j->again = j->alone;
+        if (undone && (!single || (key && !j->again))) {
+            j->again = single;
             j->alone = true;
             DL_APPEND(s->flying, j);
         } else {
@@ -225,7 +229,7 @@ static int by_room(const void *a, const void *b)
 }
 
 /* Moves the next unit's jobs from the queue to flying: one that goes alone, or those before it. */
-static int choose(struct sender *s)
+static void choose(struct sender *s)
 {
     struct job *j, *next;
     int count = 0;
@@ -242,7 +246,6 @@ static int choose(struct sender *s)
             break;
     }
     DL_SORT(s->flying, by_room); /* stable: a conversation keeps the order of arrival */
-    return count;
 }
 
 static void fly(struct sender *s)
@@ -250,21 +253,21 @@ static void fly(struct sender *s)
     static struct query queries[BATCH]; /* 40 kB: too much for the stack, used only within the call */
     struct query woken;
     struct job *j;
-    int count = 0;
-    if (s->busy || !s->queue || !choose(s))
-        return;
-    DL_FOREACH(s->flying, j)
-        message_send_query(&queries[count++], &j->message);
-    query_init(&woken, SQL_WAKE);
-    enum error e = pgpipe_submit(s->pipe, queries, count, on_done, s);
-    s->busy = e == OK;
-    if (e != OK) {
-        unit_failed(s, e, "");
-        return;
+    bool sent = false;
+    while (!s->busy && s->queue) {
+        int count = 0;
+        choose(s);
+        DL_FOREACH(s->flying, j)
+            message_send_query(&queries[count++], &j->message);
+        enum error e = pgpipe_submit(s->pipe, queries, count, on_done, s);
+        s->busy = sent = e == OK;
+        if (e != OK)
+            unit_failed(s, e, ""); /* and so will all that wait */
     }
-    if (ev_now(s->daemon->loop) - s->woke_at < WAKE_EVERY_US / 1e6)
+    if (!sent || time_seconds() - s->woke_at < WAKE_EVERY_US / 1e6)
         return;
-    s->woke_at = ev_now(s->daemon->loop);
+    s->woke_at = time_seconds();
+    query_init(&woken, SQL_WAKE);
     if (pgpipe_submit(s->pipe, &woken, 1, on_woken, NULL) != OK)
         s->woke_at = 0; /* the connection is gone; the sweeps of the other daemons cover it */
 }

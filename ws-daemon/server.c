@@ -4,12 +4,14 @@
 
 #include "shared/log.h"
 #include "shared/origin.h"
+#include "shared/timefmt.h"
 #include "shared/view.h"
 #include "ws-daemon/conn.h"
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
 #include "ws-daemon/hub.h"
 #include "ws-daemon/presence.h"
+#include "ws-daemon/receipts.h"
 #include "ws-daemon/replay.h"
 #include "ws-daemon/revoked.h"
 #include "ws-daemon/typing.h"
@@ -23,7 +25,8 @@
 #include <unistd.h>
 
 enum {
-    TOKEN_MOST = 4096,
+    TOKEN_MOST = 8192,    /* as a line of nginx's: the arguments before it are copied to the same place */
+    HEADERS_MOST = 40960, /* nginx lets 32 kB through, and libwebsockets just hangs up on more than this */
     WRITES_PER_TURN = 32, /* frames one socket may write before the others get their turn */
     AUTH_WITHIN_S = 10,
     PING_AFTER_S = 25,
@@ -107,6 +110,9 @@ static int refuse(struct lws *wsi, enum error e)
         (error_status(e) != 401 ||
          !lws_add_http_header_by_name(wsi, (const unsigned char *)"www-authenticate:",
                                       (const unsigned char *)"Bearer", 6, &p, end)) &&
+        (error_status(e) != 503 ||
+         !lws_add_http_header_by_name(wsi, (const unsigned char *)"retry-after:", (const unsigned char *)"1", 1,
+                                      &p, end)) &&
         !lws_finalize_write_http_header(wsi, start, &p, end);
     if (good) {
         memcpy(start, body, len);
@@ -211,7 +217,7 @@ static int close_now(struct conn *c)
  * system, and any proxy between, gets a reset and throws our last frames away unread. */
 static bool lingers(const struct conn *c)
 {
-    double now = ev_now(c->daemon->loop);
+    double now = time_seconds();
     return (c->reason == ERR_RATE_LIMITED || c->reason == ERR_BODY_TOO_LARGE) &&
            now - c->heard_at < LINGER_QUIET_S && now - c->closing_at < LINGER_MOST_S;
 }
@@ -254,6 +260,8 @@ static int on_writable(struct conn *c)
     }
     for (int i = 0; i < WRITES_PER_TURN && (f = outbox_take(&c->outbox)); i++) {
         int n = lws_write(c->wsi, frame_text(f), f->len, LWS_WRITE_TEXT);
+        if (n >= 0 && f->seq)
+            receipts_shown(c, f->conversation_id, f->seq);
         frame_unref(f);
         if (n < 0)
             return -1;
@@ -269,16 +277,16 @@ static int on_writable(struct conn *c)
     return 0;
 }
 
-/* JSON escapes make a character six bytes at most. */
-static size_t frame_max(const struct daemon *d)
+/* JSON escapes make a character six bytes at most. Who is not authenticated has only a token to send. */
+static size_t frame_max(const struct conn *c)
 {
-    return (size_t)d->config.message_max * 6 + 8192;
+    return (c->state == CONN_GREETING ? 0 : (size_t)c->daemon->config.message_max * 6) + 8192;
 }
 
 static void on_frame(struct conn *c, bool binary)
 {
     struct daemon *d = c->daemon;
-    if (!conn_allow_frame(c, ev_now(d->loop), d->config.socket_rate, d->config.socket_burst))
+    if (!conn_allow_frame(c, time_seconds(), d->config.socket_rate, d->config.socket_burst))
         conn_error(c, ERR_RATE_LIMITED, error_sentence(ERR_RATE_LIMITED));
     else if (binary)
         conn_error(c, ERR_BAD_JSON, "only text frames are understood");
@@ -296,10 +304,10 @@ static void on_frame(struct conn *c, bool binary)
 
 static int on_receive(struct conn *c, const char *bytes, size_t len)
 {
-    c->heard_at = ev_now(c->daemon->loop);
+    c->heard_at = time_seconds();
     if (c->state >= CONN_CLOSING)
         return 0;
-    if (conn_receive(c, bytes, len, frame_max(c->daemon)) != OK) {
+    if (conn_receive(c, bytes, len, frame_max(c)) != OK) {
         conn_error(c, ERR_BODY_TOO_LARGE, "the frame is too large");
         return 0;
     }
@@ -317,7 +325,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_SERVER_WRITEABLE: return s->conn ? on_writable(s->conn) : 0;
     case LWS_CALLBACK_RECEIVE_PONG:
         if (s->conn)
-            s->conn->heard_at = ev_now(s->conn->daemon->loop);
+            s->conn->heard_at = time_seconds();
         break;
     case LWS_CALLBACK_RECEIVE: return s->conn ? on_receive(s->conn, in, len) : 0;
     case LWS_CALLBACK_CLOSED:
@@ -375,7 +383,7 @@ void server_listen(struct daemon *d)
                    LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND;
     info.foreign_loops = loops;
     info.protocols = protocols;
-    info.max_http_header_data = 16384;
+    info.max_http_header_data = HEADERS_MOST;
     info.user = d;
     fill_address(&info, d->config.ws_listen);
     d->lws = lws_create_context(&info);
@@ -418,15 +426,17 @@ void server_sweep(struct daemon *d)
     int64_t now = (int64_t)ev_now(d->loop);
     for (struct conn *c = d->conns, *next; c; c = next) {
         next = c->next;
-        if (ev_now(d->loop) - c->heard_at >= DROP_AFTER_S)
+        if (c->paused)
+            c->heard_at = time_seconds(); /* it is us who do not listen */
+        if (time_seconds() - c->heard_at >= DROP_AFTER_S)
             drop(c);
         else if (c->me.user_id && c->me.expires <= now)
             conn_close(c, ERR_UNAUTHORIZED);
         else if (c->state == CONN_GREETING && ev_now(d->loop) - c->opened_at > AUTH_WITHIN_S)
             conn_error(c, ERR_UNAUTHORIZED, "authentication took too long");
-        else if (ev_now(d->loop) - c->heard_at >= PING_AFTER_S &&
-                 ev_now(d->loop) - c->pinged_at >= PING_AFTER_S) {
-            c->pinged_at = ev_now(d->loop);
+        else if (time_seconds() - c->heard_at >= PING_AFTER_S &&
+                 time_seconds() - c->pinged_at >= PING_AFTER_S) {
+            c->pinged_at = time_seconds();
             c->ping_due = true;
             lws_callback_on_writable(c->wsi);
         }

@@ -18,8 +18,6 @@ from parley.stack import Stack  # noqa: E402
 from parley.wait import eventually  # noqa: E402
 
 COLUMNS = ("rows in", "rows out", "changes", "viewers", "people", "online", "offline", "quiet s", "cpu s", "rss MB", "db s")
-STATEMENTS = {"changes": "%presence_up(%|%presence_down(%|%presence_sweep(%", "viewers": "%u.id = x.subject%$2%",
-              "people": "%FROM online o WHERE o.user_id = b.user_id%"}
 
 
 class Storm:
@@ -92,7 +90,8 @@ class Storm:
 
 def assert_whole(storm):
     storm.crowd.settle(3)
-    wrong = sum(storm.crowd.view()[i] != due for i, due in storm.due.items())
+    view = storm.crowd.view()
+    wrong = sum(view[i] != due for i, due in storm.due.items())
     assert not wrong, f"{wrong} users were not told of everybody"
 
 

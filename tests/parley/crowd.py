@@ -111,9 +111,17 @@ class Crowd:
         if daemon is None:
             return socket.create_connection(("127.0.0.1", self.stack.port), timeout=20)
         sock = socket.socket(socket.AF_UNIX)
-        sock.settimeout(20)
-        sock.connect(self.stack.daemon_socket(daemon))
+        sock.setblocking(False)
+        eventually(lambda: self._reached(sock, self.stack.daemon_socket(daemon)), 20, "the daemon accepts", 0)
         return sock
+
+    def _reached(self, sock, path):
+        try:
+            sock.connect(path)
+            return True
+        except BlockingIOError:         # its backlog is full
+            self.read(0.01)
+            return False
 
     def read(self, wait):
         """Take in what is there, or comes within wait seconds."""
@@ -128,6 +136,7 @@ class Crowd:
     def _take(self, peer, opcode, payload):
         if opcode == 9:                 # a ping: its payload comes back, masked with zeros
             peer.sock.sendall(bytes([0x8A, 0x80 | len(payload), 0, 0, 0, 0]) + payload)
+        peer.closed = peer.closed or opcode == 8
         if opcode != 1:
             return
         frame = json.loads(payload)

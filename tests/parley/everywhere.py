@@ -146,9 +146,9 @@ class Person:
         if surface == "rooms":
             with rooms_socket(self.rooms) as sock:
                 sock.subscribe(talk.number).say(talk.number, text, **more)
-                while (m := sock.message())["content"] != text:
-                    pass                # what was said just before
-                return said(surface, m)
+                while (m := said(surface, sock.message()))[1:] != (self.number, text):
+                    pass                # what others say, or said just before
+                return m
         if surface == "conv":
             return said(surface, self.conv.say(talk.uuid, text, **more))
         if surface == "groups":

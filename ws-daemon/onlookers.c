@@ -1,0 +1,368 @@
+/* Everything is collected and done in turns a few hundredths of a second apart, as long as there is
+ * something to do: of those who came or went, PostgreSQL is asked which of our users may know; for new
+ * sockets, who of their people is online. NOTIFY is not the truth: we remember whom we were told of, and
+ * compare that with the table when something may have been missed. */
+#include "ws-daemon/onlookers.h"
+
+#include "shared/presence_store.h"
+#include "ws-daemon/daemon.h"
+#include "ws-daemon/dialect.h"
+#include "ws-daemon/feed.h"
+#include "ws-daemon/hub.h"
+#include "ws-daemon/pgpipe.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+/* Users of a statement; of one whose answer is pairs of them, fewer. */
+enum { TELL_MOST = 1000, GREET_MOST = 200 };
+static const double TURN_S = 0.04;
+static const double GREET_AFTER_S = 0.1; /* a storm's news is waited for, to tell it once */
+static const double RECALL_AFTER_S = 4;  /* all daemons have registered again by then */
+
+/* A coming or going that our own users may have to be told of. */
+struct news {
+    int64_t id;
+    bool online;
+    UT_hash_handle hh;
+};
+
+/* Somebody who is online, as far as we were told. */
+struct known {
+    int64_t id;
+    bool still; /* found in the table just now */
+    UT_hash_handle hh;
+};
+
+struct onlookers {
+    struct daemon *daemon;
+    bool greeting; /* people are being asked for */
+    bool recalled; /* `known` is what the table says; until then nobody is greeted */
+    struct news *news;
+    struct known *known;
+    ev_timer turn, recall;
+};
+
+static void soon(struct onlookers *o)
+{
+    if (ev_is_active(&o->turn))
+        return;
+    ev_timer_set(&o->turn, TURN_S, 0);
+    ev_timer_start(o->daemon->loop, &o->turn);
+}
+
+/* A new socket that will be told who is online by a later look than the news. */
+static bool waits(const struct conn *c)
+{
+    return c->ungreeted && !c->greeting;
+}
+
+/* One frame for each of the viewer's sockets that are being greeted, or that hear news. */
+static void show(struct daemon *d, int64_t viewer, int64_t user, int64_t created, bool online, bool greeting)
+{
+    for (struct conn *c = hub_user(d->hub, viewer), *next; c; c = next) {
+        next = c->user_next;
+        if (!c->ops->presence || (greeting ? !c->greeting : waits(c)))
+            continue;
+        struct frame *f = frame_json(c->ops->presence(user, created, online));
+        conn_reply(c, f);
+        frame_unref(f);
+    }
+}
+
+/* ---- what was said ---- */
+
+static void add_news(struct onlookers *o, int64_t id, bool online)
+{
+    struct news *n;
+    HASH_FIND(hh, o->news, &id, sizeof id, n);
+    if (!n) {
+        n = calloc(1, sizeof *n);
+        if (!n)
+            abort();
+        n->id = id;
+        HASH_ADD(hh, o->news, id, sizeof n->id, n);
+    }
+    n->online = online;
+    soon(o);
+}
+
+/* Notes that somebody is online. News only if that was not known: after a crash of PostgreSQL all come
+ * again. */
+static void came(struct onlookers *o, int64_t id)
+{
+    struct known *k;
+    HASH_FIND(hh, o->known, &id, sizeof id, k);
+    if (!k) {
+        k = calloc(1, sizeof *k);
+        if (!k)
+            abort();
+        k->id = id;
+        HASH_ADD(hh, o->known, id, sizeof k->id, k);
+        add_news(o, id, true);
+    }
+    k->still = true;
+}
+
+static void went(struct onlookers *o, int64_t id)
+{
+    struct known *k;
+    HASH_FIND(hh, o->known, &id, sizeof id, k);
+    if (k) {
+        HASH_DEL(o->known, k);
+        free(k);
+    }
+    add_news(o, id, false);
+}
+
+void onlookers_said(struct daemon *d, const char *payload)
+{
+    bool online = !strncmp(payload, "presence on", 11);
+    const char *at = payload + strlen(online ? "presence on" : "presence off");
+    char *end;
+    for (int64_t id; (id = strtoll(at, &end, 10)) > 0; at = end)
+        (online ? came : went)(d->onlookers, id);
+}
+
+/* ---- what may have been missed ---- */
+
+static void recall_after(struct onlookers *o, double seconds)
+{
+    ev_timer_stop(o->daemon->loop, &o->recall);
+    ev_timer_set(&o->recall, seconds, 0);
+    ev_timer_start(o->daemon->loop, &o->recall);
+}
+
+static void on_all(void *arg, enum error e, PGresult **results, int count, const char *constraint)
+{
+    struct onlookers *o = ((struct daemon *)arg)->onlookers;
+    struct known *k, *next;
+    (void)count;
+    (void)constraint;
+    if (e != OK) {
+        recall_after(o, 1);
+        return;
+    }
+    for (k = o->known; k; k = k->hh.next)
+        k->still = false;
+    for (int i = 0; i < PQntuples(results[0]); i++)
+        came(o, presence_all_result(results[0], i));
+    HASH_ITER(hh, o->known, k, next)
+        if (!k->still)
+            went(o, k->id);
+    o->recalled = true;
+    soon(o);
+}
+
+/* Asks on the connection that listens: what was said before the answer is in it, the rest comes later. */
+static void on_recall(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct onlookers *o = w->data;
+    struct query q;
+    (void)loop;
+    (void)revents;
+    presence_all_query(&q);
+    if (pgpipe_submit(feed_pipe(o->daemon->feed), &q, 1, on_all, o->daemon) != OK)
+        return; /* down: onlookers_listening() comes again */
+}
+
+void onlookers_listening(struct daemon *d)
+{
+    struct onlookers *o = d->onlookers;
+    recall_after(o, o->known ? RECALL_AFTER_S : 0.001);
+    o->recalled = false;
+}
+
+/* ---- telling ---- */
+
+/* News whose viewers are being asked for. */
+struct telling {
+    struct daemon *daemon;
+    bool online;
+    int count;
+    int64_t users[TELL_MOST];
+};
+
+/* Nobody could be told: the next turn tries again, unless there is newer news. */
+static void tell_again(struct telling *t)
+{
+    struct onlookers *o = t->daemon->onlookers;
+    for (int i = 0; i < t->count; i++) {
+        struct news *newer;
+        HASH_FIND(hh, o->news, &t->users[i], sizeof t->users[i], newer);
+        if (!newer)
+            add_news(o, t->users[i], t->online);
+    }
+}
+
+static void on_viewers(void *arg, enum error e, PGresult **results, int count, const char *constraint)
+{
+    struct telling *t = arg;
+    struct presence_row *rows;
+    struct arena arena;
+    int n = 0;
+    (void)count;
+    (void)constraint;
+    arena_init(&arena);
+    if (e == OK)
+        presence_pairs_result(results[0], &arena, &rows, &n);
+    else
+        tell_again(t);
+    for (int i = 0; i < n; i++)
+        show(t->daemon, rows[i].viewer_id, rows[i].user_id, rows[i].created_at, t->online, false);
+    arena_release(&arena);
+    free(t);
+}
+
+/* Our users who can be shown news, or those with sockets to be greeted now; some may be named twice.
+ * The caller frees the array. */
+static int64_t *viewers_here(struct onlookers *o, bool waiting, int *count)
+{
+    struct daemon *d = o->daemon;
+    int64_t *list = malloc(((size_t)d->conn_count + 1) * sizeof *list);
+    if (!list)
+        abort();
+    *count = 0;
+    for (struct conn *c = d->conns; c; c = c->next) {
+        if (!c->ops || !c->ops->presence || !c->me.user_id || waits(c) != waiting)
+            continue;
+        if (!waiting || ev_now(d->loop) >= c->opened_at + GREET_AFTER_S)
+            list[(*count)++] = c->me.user_id;
+        else
+            soon(o);
+    }
+    return list;
+}
+
+static void tell(struct onlookers *o, bool online)
+{
+    struct telling *t = calloc(1, sizeof *t);
+    struct news *one, *next;
+    struct query q;
+    struct arena arena;
+    int64_t *viewers = NULL;
+    int count = 0;
+    if (!t)
+        abort();
+    t->daemon = o->daemon;
+    t->online = online;
+    HASH_ITER(hh, o->news, one, next) {
+        if (one->online != online || t->count == TELL_MOST)
+            continue;
+        t->users[t->count++] = one->id;
+        HASH_DEL(o->news, one);
+        free(one);
+    }
+    if (t->count)
+        viewers = viewers_here(o, false, &count);
+    if (count) {
+        arena_init(&arena);
+        presence_viewers_query(&q, &arena, t->users, t->count, viewers, count);
+        if (pgpipe_submit(o->daemon->queries, &q, 1, on_viewers, t) == OK)
+            t = NULL; /* its answer's now */
+        else
+            tell_again(t);
+        arena_release(&arena);
+    }
+    free(t);
+    free(viewers);
+}
+
+/* ---- greeting new sockets ---- */
+
+static void on_people(void *arg, enum error e, PGresult **results, int count, const char *constraint)
+{
+    struct daemon *d = arg;
+    struct presence_row *rows;
+    struct arena arena;
+    int n = 0;
+    (void)count;
+    (void)constraint;
+    d->onlookers->greeting = false;
+    arena_init(&arena);
+    if (e == OK)
+        presence_pairs_result(results[0], &arena, &rows, &n);
+    for (int i = 0; i < n; i++)
+        show(d, rows[i].viewer_id, rows[i].user_id, rows[i].created_at, true, true);
+    arena_release(&arena);
+    for (struct conn *c = d->conns; c; c = c->next) {
+        c->ungreeted = c->ungreeted && !(c->greeting && e == OK);
+        c->greeting = false;
+    }
+    soon(d->onlookers);
+}
+
+static void greet(struct onlookers *o)
+{
+    int count = 0;
+    struct query q;
+    struct arena arena;
+    int64_t *viewers = o->greeting || !o->recalled ? NULL : viewers_here(o, true, &count);
+    count = count > GREET_MOST ? GREET_MOST : count;
+    if (count) {
+        arena_init(&arena);
+        for (int i = 0; i < count; i++)
+            for (struct conn *c = hub_user(o->daemon->hub, viewers[i]); c; c = c->user_next)
+                c->greeting = c->ungreeted;
+        presence_people_query(&q, &arena, viewers, count);
+        o->greeting = pgpipe_submit(o->daemon->queries, &q, 1, on_people, o->daemon) == OK;
+        arena_release(&arena);
+    }
+    free(viewers);
+}
+
+/* ---- turns ---- */
+
+static void on_turn(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct onlookers *o = w->data;
+    (void)loop;
+    (void)revents;
+    if (pgpipe_is_up(o->daemon->queries)) {
+        tell(o, true);
+        tell(o, false);
+        greet(o);
+        if (!o->news)
+            return;
+    }
+    soon(o);
+}
+
+void onlookers_joined(struct conn *c)
+{
+    c->ungreeted = c->ops->presence != NULL;
+    if (c->ungreeted)
+        soon(c->daemon->onlookers);
+}
+
+struct onlookers *onlookers_new(struct daemon *d)
+{
+    struct onlookers *o = calloc(1, sizeof *o);
+    if (!o)
+        abort();
+    o->daemon = d;
+    ev_init(&o->turn, on_turn);
+    ev_init(&o->recall, on_recall);
+    o->turn.data = o->recall.data = o;
+    return o;
+}
+
+void onlookers_free(struct onlookers *o)
+{
+    struct news *news, *next_news;
+    struct known *known, *next_known;
+    if (!o)
+        return;
+    ev_timer_stop(o->daemon->loop, &o->turn);
+    ev_timer_stop(o->daemon->loop, &o->recall);
+    HASH_ITER(hh, o->news, news, next_news) {
+        HASH_DEL(o->news, news);
+        free(news);
+    }
+    HASH_ITER(hh, o->known, known, next_known) {
+        HASH_DEL(o->known, known);
+        free(known);
+    }
+    free(o);
+}
