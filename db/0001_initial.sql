@@ -210,7 +210,8 @@ BEGIN
            SET last_seq = c.last_seq + 1, last_at = greatest(clock_timestamp(), c.last_at),
                updated_at = greatest(clock_timestamp(), c.last_at)
          WHERE c.id = to_conversation
-           AND (c.kind = 'group' OR in_sender IN (c.user_low, c.user_high))
+           AND (in_sender IN (c.user_low, c.user_high) OR EXISTS -- else refused without a trace
+                (SELECT FROM participants p WHERE p.conversation_id = c.id AND p.user_id = in_sender))
            AND (conversation_ms IS NULL OR epoch_ms(c.created_at) = conversation_ms)
            AND EXISTS (SELECT FROM sessions x WHERE x.id = in_session AND x.user_id = in_sender
                           AND x.revoked_at IS NULL)

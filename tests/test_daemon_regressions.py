@@ -150,15 +150,6 @@ def test_a_locked_conversation_holds_up_nobody_elses_messages_for_good(stack, al
     assert one.exchange(bob, "again")["content"] == "again"
 
 
-def test_a_daemon_that_could_not_read_the_revoked_sessions_opens_when_it_can(stack):
-    with locked(stack, "LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE"):
-        old = stack.kill("ws-daemon")
-        stack.seconds_to_respawn("ws-daemon", old)
-        failed = stack.log_text().count(QUESTION_FAILED)
-        eventually(lambda: stack.log_text().count(QUESTION_FAILED) > failed, 5)
-    eventually(stack.ready, 10)
-
-
 # ---------------------------------------------------------------------- bounds
 
 def test_who_is_not_authenticated_may_send_no_more_than_a_token(stack):
