@@ -318,6 +318,12 @@ def test_postgresql_away_for_a_moment_changes_what_changed(stack, new_user, bob,
         assert sorted(f["data"]["user_id"] for f in connect(bob, aside=EVENTS, daemon=3).settled(3)) == sorted((stays.id, comes.id))
 
 
+def listeners(stack):
+    """The daemons' backends that LISTEN: they poll."""
+    return [pid for pid, in stack.query("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND "
+                                        "query LIKE '%changes AS MATERIALIZED%'")]
+
+
 def test_news_that_no_daemon_could_hear_is_made_up_for(stack, new_user, bob, connect):
     """The daemons' LISTEN connections are gone, and cannot come back, while one user comes and one goes."""
     leaves, comes = new_user("Leaves"), new_user("Comes")
@@ -325,13 +331,12 @@ def test_news_that_no_daemon_could_hear_is_made_up_for(stack, new_user, bob, con
     watcher = watch(connect, bob, daemon=2)
     gone = connect(leaves, daemon=1)
     assert watcher.recv_json() == presence(leaves, "online")
+    pids = eventually(lambda: len(found := listeners(stack)) == 3 and found, 10, "three daemons LISTEN")
     admin = stack.db("postgres")
     with admin.cursor() as cur:
         cur.execute("ALTER DATABASE parley ALLOW_CONNECTIONS false")
         try:
-            cur.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
-                        "AND (query LIKE 'LISTEN%' OR query LIKE '%changes AS MATERIALIZED%')")
-            assert cur.rowcount == 3
+            cur.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) pid", (pids,))
             gone.abort()
             connect(comes, daemon=1)
             watcher.expect_nothing(DEBOUNCE + 1)

@@ -156,22 +156,29 @@ static void on_all(void *arg, enum error e, PGresult **results, int count, const
 }
 
 /* Asks on the connection that listens: what was said before the answer is in it, the rest comes later. */
-static void on_recall(struct ev_loop *loop, ev_timer *w, int revents)
+static void recall(struct onlookers *o)
 {
-    struct onlookers *o = w->data;
     struct query q;
-    (void)loop;
-    (void)revents;
     presence_all_query(&q);
     if (pgpipe_submit(feed_pipe(o->daemon->feed), &q, 1, on_all, o->daemon) != OK)
         return; /* down: onlookers_listening() comes again */
 }
 
+static void on_recall(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    recall(w->data);
+}
+
 void onlookers_listening(struct daemon *d)
 {
     struct onlookers *o = d->onlookers;
-    recall_after(o, o->known ? RECALL_AFTER_S : 0.001);
     o->recalled = false;
+    if (o->known)
+        recall_after(o, RECALL_AFTER_S);
+    else
+        recall(o); /* nobody to be missed; at the start the answer comes before the first socket */
 }
 
 /* ---- telling ---- */
