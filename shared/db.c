@@ -27,12 +27,14 @@ void db_release(struct db *db)
 char *db_session_settings(const struct config *config)
 {
     char *sql = NULL;
-    /* Every statement has its index and a plan that suits all parameters: planning anew would cost
-     * more than running, and a sequential scan is only ever chosen for lack of statistics. */
+    /* Every statement has its indexes and a plan that suits all parameters: planning anew would cost
+     * more than running. Whatever reads a whole table (sequential scans, and the joins that hash, sort
+     * or keep one side of it) is only ever chosen for lack of statistics, and then stays for hours. */
     if (asprintf(&sql,
                  "SET statement_timeout = %d; SET lock_timeout = %d;"
                  "SET idle_in_transaction_session_timeout = 10000; SET timezone = 'UTC';"
-                 "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off;"
+                 "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off;"
+                 "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off;"
                  "SET synchronous_commit = on",
                  config->statement_timeout, config->lock_timeout) < 0)
         abort();

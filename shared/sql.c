@@ -3,6 +3,15 @@
 #include "shared/sql_columns.h"
 #include "shared/sql_tables.h"
 
+/* Rows of a table that a snapshot does not see ($1: its xmax, $2: its xip), or above id $5. */
+#define UNSEEN(table)                                                                              \
+    "SELECT '" table "' AS source, id, xid FROM " table " WHERE xid >= $1::xid8"                   \
+    " UNION ALL SELECT '" table "', id, xid FROM " table " WHERE xid = ANY ($2::xid8[])"           \
+    " UNION ALL SELECT '" table "', id, xid FROM " table " WHERE id > $5::bigint"                  \
+    "   AND (xid < $1::xid8) IS TRUE AND xid <> ALL ($2::xid8[])" /* IS TRUE: not by the index on xid */
+#define LITERAL_(x) #x
+#define LITERAL(x) LITERAL_(x) /* a limit the planner knows makes a better plan than a parameter */
+
 static const struct sql_statement statements[SQL_COUNT] = {
     /* () -> version */
     [SQL_SCHEMA_VERSION] = {"schema_version",
@@ -104,32 +113,26 @@ static const struct sql_statement statements[SQL_COUNT] = {
         " greatest((SELECT max(id) FROM messages), (SELECT max(id) FROM events), 0)"},
 
     /* What became visible between two snapshots, messages and events in the order of their ids,
-     * which is commit order within a conversation.
-     * old xmax, old xip (bigint[] text), new snapshot (NULL: now), after id, limit, and (else NULL)
+     * which is commit order within a conversation. The unseen ids are gathered by their indexes first:
+     * given a chance to sort and limit in one go, the planner walks the whole primary key instead.
+     * old xmax, old xip (bigint[] text), new snapshot (NULL: now), after id, and (else NULL)
      * the highest id handed out before the connection was lost: see feed.c
      * -> new snapshot, id, kind ('message' for a new one), event's conversation, user, actor,
      *    session, seq, created_at of conversation, user and actor, then the message; one row without
-     *    id when there is nothing */
+     *    id when there is nothing; FEED_BATCH rows at most */
     [SQL_FEED] = {"feed",
         "WITH target AS MATERIALIZED (SELECT coalesce($3::pg_snapshot, pg_current_snapshot()) AS s),"
-        " changes AS MATERIALIZED ("
-        "  (SELECT m.id, 'message' AS kind, m.id AS message_id, NULL::bigint AS conversation_id,"
-        "          NULL::bigint AS user_id, NULL::bigint AS actor_id, NULL::bigint AS session_id,"
-        "          NULL::bigint AS seq, NULL::timestamptz AS conversation_created_at"
-        "     FROM messages m WHERE (m.xid >= $1::xid8 OR m.xid = ANY ($2::xid8[]) OR m.id > $6::bigint) AND m.id > $4::bigint"
-        "      AND pg_visible_in_snapshot(m.xid, (SELECT s FROM target)) ORDER BY m.id LIMIT $5::bigint)"
-        "  UNION ALL"
-        "  (SELECT e.id, e.kind, e.message_id, e.conversation_id, e.user_id, e.actor_id, e.session_id,"
-        "          e.seq, e.conversation_created_at"
-        "     FROM events e WHERE (e.xid >= $1::xid8 OR e.xid = ANY ($2::xid8[]) OR e.id > $6::bigint) AND e.id > $4::bigint"
-        "      AND pg_visible_in_snapshot(e.xid, (SELECT s FROM target)) ORDER BY e.id LIMIT $5::bigint)"
-        "  ORDER BY id LIMIT $5::bigint)"
-        " SELECT t.s::text, c.id, c.kind, c.conversation_id, c.user_id, c.actor_id, c.session_id, c.seq,"
-        " coalesce(g.created_at, c.conversation_created_at), u.created_at, a.created_at, "
+        " unseen AS MATERIALIZED (" UNSEEN("messages") " UNION ALL " UNSEEN("events") "),"
+        " changes AS MATERIALIZED (SELECT n.source, n.id FROM unseen n WHERE n.id > $4::bigint"
+        "   AND pg_visible_in_snapshot(n.xid, (SELECT s FROM target)) ORDER BY n.id LIMIT " LITERAL(FEED_BATCH) ")"
+        " SELECT t.s::text, c.id, CASE WHEN c.source = 'messages' THEN 'message' ELSE e.kind END,"
+        " e.conversation_id, e.user_id, e.actor_id, e.session_id, e.seq,"
+        " coalesce(g.created_at, e.conversation_created_at), u.created_at, a.created_at, "
         MESSAGE_COLUMNS("v")
-        " FROM target t LEFT JOIN (changes c LEFT JOIN message_view v ON v.id = c.message_id"
-        "   LEFT JOIN conversations g ON g.id = c.conversation_id"
-        "   LEFT JOIN users u ON u.id = c.user_id LEFT JOIN users a ON a.id = c.actor_id) ON true"
+        " FROM target t LEFT JOIN (changes c LEFT JOIN events e ON e.id = c.id AND c.source = 'events'"
+        "   LEFT JOIN message_view v ON v.id = CASE WHEN c.source = 'messages' THEN c.id ELSE e.message_id END"
+        "   LEFT JOIN conversations g ON g.id = e.conversation_id"
+        "   LEFT JOIN users u ON u.id = e.user_id LEFT JOIN users a ON a.id = e.actor_id) ON true"
         " ORDER BY c.id"},
 
     /* What a socket missed since a message it was shown: in the message's conversation all after it,

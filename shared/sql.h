@@ -3,6 +3,9 @@
 #ifndef PARLEY_SQL_H
 #define PARLEY_SQL_H
 
+/* Most rows that SQL_FEED answers. */
+#define FEED_BATCH 500
+
 enum sql {
     SQL_SCHEMA_VERSION,
     SQL_WAKE,

@@ -20,7 +20,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BATCH = 500 };
 static const double SWEEP_S = 1, BEAT_S = 5;
 /* Polls are never closer than this, so that under load they take in more, not come more often. */
 static const double GAP_S = 0.004;
@@ -145,7 +144,7 @@ static int read_changes(struct feed *f, const PGresult *res, struct change *out)
         rows++;
         count += !was_handed(f, c->event.id);
     }
-    f->more = rows == BATCH;
+    f->more = rows == FEED_BATCH;
     return count;
 }
 
@@ -180,7 +179,6 @@ static void poll_now(struct feed *f)
     query_unseen(&q, &f->arena, f->position);
     query_text(&q, f->target);
     query_int(&q, f->after);
-    query_int(&q, BATCH);
     if (f->renewed)
         query_int(&q, f->highest);
     else
