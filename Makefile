@@ -47,6 +47,9 @@ run:  ## install what is missing, build, run Parley on PORT (8080) until Ctrl-C
 start:  ## the same in the background
 	@ctl/stack.sh start
 
+upgrade:  ## build, and have what `make start` (or run) started replaced, one process after the other
+	@ctl/stack.sh upgrade
+
 stop:  ## stop what `make start` (or run) started
 	@ctl/stack.sh stop
 
@@ -114,4 +117,4 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBS)
 
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: all units run start stop status test bench format clean help FORCE
+.PHONY: all units run start upgrade stop status test bench format clean help FORCE

@@ -32,7 +32,10 @@ static void run(struct courier *c)
 
 static int serve(struct courier *c)
 {
-    if (!db_schema_matches(&c->db, true))
+    enum error e;
+    while ((e = db_check(&c->db, 1)) == ERR_UNAVAILABLE)
+        ; /* it takes its time */
+    if (e != OK)
         return EX_CONFIG;
     if (*c->config.smtp_url && !(c->smtp = smtp_new(&c->config)))
         return EX_SOFTWARE;

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # The run script of every supervised service. s6 starts it as $VAR/service/NAME/run, it becomes the
 # program of that name. Settings come in the environment that ctl/stack.sh gave the supervisor.
 set -eu
@@ -15,7 +15,6 @@ if [ "${1-}" != unprivileged ]; then
     while
         left=
         for p in /proc/[0-9]*; do
-            # shellcheck disable=SC3013  # dash knows -ef
             if [ "$p/cwd" -ef "$work" ]; then left="$left ${p#/proc/}"; fi
         done
         [ -n "$left" ]
@@ -39,6 +38,21 @@ become() {
     exec "$@" --config "$VAR/conf/parley.env"
 }
 
+# The supervisor holds the sockets of all services that listen, from descriptor 3 on, in the order of
+# $LISTENERS. Each service gets its own and no other, as systemd would hand it over.
+take_socket() {
+    local fd=3 owner own=
+    for owner in $LISTENERS; do
+        if [ "$owner" = "$name" ]; then eval "exec 0<&$fd"; own=1; fi
+        eval "exec $fd<&-"
+        fd=$((fd + 1))
+    done
+    [ -n "$own" ] || return 0
+    exec 3<&0 </dev/null
+    export LISTEN_FDS=1 LISTEN_PID=$$
+}
+
+take_socket
 cd "$work"
 case $name in
 postgres)

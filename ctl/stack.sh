@@ -2,7 +2,7 @@
 # One whole Parley on this machine: PostgreSQL, nginx, both pools and the daemon, under s6.
 # Behind `make run|start|stop`, and the tests' way to a stack of their own.
 #
-# Usage: ctl/stack.sh setup|run|start|stop|status|tour       Settings, by environment:
+# Usage: ctl/stack.sh setup|run|start|upgrade|stop|status|tour       Settings, by environment:
 #   VAR=var                state directory: bin/ conf/ data/ keys/ log/ run/ service/
 #   ADDRESS=127.0.0.1      where nginx listens,
 #   PORT=8080              and on which port
@@ -76,6 +76,11 @@ lay_out() {
     rm -rf "${VAR:?}"/{bin,run,service}    # a crashed machine's leavings among them
     mkdir -p "$VAR"/{bin,conf,log,service}
     install -d -m 700 -o "$RUN_USER" "$VAR"/{run,keys}
+    install_programs
+}
+
+# Those that run go on with what they are.
+install_programs() {
     install -m 755 "$TOP/ctl/service.sh" "$VAR/bin/service"
     install -m 755 "$TOP/ctl/finish.sh" "$VAR/bin/finish"
     local program
@@ -108,6 +113,10 @@ create_cluster() {
 }
 
 configure_postgres() {
+    # What the services open: one connection a worker, three a daemon, one the courier. In an upgrade
+    # nothing runs twice, so half as many again and twenty is room for whoever else has business here.
+    local needed=$((${API_WORKERS:-4} + ${AUTH_WORKERS:-2} + 3 * DAEMONS + 1))
+    local most=$((needed * 3 / 2 + 20))
     cat >"$VAR/conf/postgresql.conf" <<-EOF
 	# Written by ctl/stack.sh at every start.
 	hba_file = '$VAR/conf/pg_hba.conf'
@@ -116,7 +125,7 @@ configure_postgres() {
 	listen_addresses = ''                       # only the unix socket below
 	unix_socket_directories = '$VAR/run'
 	unix_socket_permissions = 0700
-	max_connections = 100
+	max_connections = $((most > 100 ? most : 100))   # $needed of them for Parley
 	shared_buffers = 64MB
 	synchronous_commit = on                     # an acknowledged send is on disk
 	jit = off                                   # every statement is short
@@ -195,10 +204,22 @@ supervisor() {
     pid=$(cat "$VAR/run/s6-svscan.pid" 2>/dev/null) && [ "/proc/$pid/cwd" -ef "$VAR/service" ] && echo "$pid"
 }
 
+# The services that listen, and the path of a service's socket.
+listeners() { echo fcgi-app; echo fcgi-auth; daemons; }
+
+socket_of() {
+    case $1 in
+    fcgi-app) echo "$VAR/run/api.sock" ;;
+    fcgi-auth) echo "$VAR/run/auth.sock" ;;
+    ws-daemon*) echo "$VAR/run/ws${1#ws-daemon}.sock" ;;
+    esac
+}
+
 # In a session of its own, so that Ctrl-C reaches this script only, with a clean environment and the
 # dispositions of SIGINT and SIGQUIT that a background job of a script would otherwise lack.
 start_supervisor() {
-    local keep=() name
+    local keep=() paths=() name
+    for name in $(listeners); do paths+=("$(socket_of "$name")"); done
     for name in ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS PARLEY_TEST_RUN; do
         [ -z "${!name:-}" ] || keep+=("$name=${!name}")
     done
@@ -206,8 +227,8 @@ start_supervisor() {
         cd "$VAR/service"
         exec setsid env -i --default-signal=INT,QUIT PATH="$PATH" LANG=C.UTF-8 TZ=UTC VAR="$VAR" \
             PG_BIN="${PG_BIN:-}" RUN_USER="$RUN_USER" API_WORKERS="${API_WORKERS:-4}" \
-            AUTH_WORKERS="${AUTH_WORKERS:-2}" "${keep[@]}" \
-            sh -c 'echo $$ >"$VAR/run/s6-svscan.pid"; exec s6-svscan .'
+            AUTH_WORKERS="${AUTH_WORKERS:-2}" LISTENERS="$(listeners | xargs)" "${keep[@]}" \
+            sh -c 'echo $$ >"$VAR/run/s6-svscan.pid"; exec "$@"' - "$TOP/ctl/hold.sh" 3 "${paths[@]}" -- s6-svscan .
     ) </dev/null >>"$VAR/log/s6.log" 2>&1 9>&- &
     svscan=$!
 }
@@ -253,11 +274,21 @@ port_taken() { (exec 3<>"/dev/tcp/$PROBE/$PORT") 2>/dev/null; }
 
 database_answers() { "$PG_BIN/pg_isready" -q -h "$VAR/run" -U "$RUN_USER" -d postgres; }
 
-socket_listens() { curl -s -m 2 -o /dev/null --unix-socket "$1" http://parley/ || [ $? != 7 ]; }
+# A daemon that lets sockets in says 404 to a request that is none, 503 before.
+daemon_serves() {
+    [ "$(curl -s -m 2 -o /dev/null -w '%{http_code}' --unix-socket "$(socket_of "$1")" http://parley/)" = 404 ]
+}
 
 # A request without a token reaches a worker, which refuses it in the contract's shape.
 request_succeeds() {
-    curl -s -m 2 -w '\n%{http_code}' "http://$PROBE:$PORT/api/v1/users/me" | tr -d ' \n' | grep -q '^{.*"status":401.*}401$'
+    curl -s -m 2 -X "$1" -w '\n%{http_code}' "http://$PROBE:$PORT$2" | tr -d ' \n' | grep -q '^{.*"status":401.*}401$'
+}
+
+pool_serves() {
+    case $1 in
+    fcgi-app) request_succeeds GET /api/v1/users/me ;;
+    fcgi-auth) request_succeeds POST /api/v1/auth/logout ;;
+    esac
 }
 
 # A socket with a bad token is accepted at the HTTP level and closed with 4001 (0x0fa1).
@@ -312,8 +343,8 @@ start_services() {
     local name
     configure_programs
     configure_nginx
-    add_service fcgi-app TERM 10000
-    add_service fcgi-auth TERM 10000
+    add_service fcgi-app TERM 12000             # two more than a pool gives its workers
+    add_service fcgi-auth TERM 12000
     for name in $(daemons); do add_service "$name" TERM 10000; done
     if [ -x "$VAR/bin/courier" ]; then
         # It listens nowhere, so its settings are looked at here rather than in its log.
@@ -324,11 +355,10 @@ start_services() {
     add_service rotate TERM 1000
     rescan
 
-    await fcgi-app test -S "$VAR/run/api.sock"
-    await fcgi-auth test -S "$VAR/run/auth.sock"
-    for name in $(daemons); do await "$name" socket_listens "$VAR/run/ws${name#ws-daemon}.sock"; done
+    for name in $(daemons); do await "$name" daemon_serves "$name"; done
     await nginx port_taken
-    await fcgi-app request_succeeds
+    await fcgi-app pool_serves fcgi-app
+    await fcgi-auth pool_serves fcgi-auth
     await ws-daemon socket_succeeds
 }
 
@@ -389,6 +419,31 @@ start() {
     announce "make stop"
 }
 
+# One service after the other takes over from its predecessor, as programs and schema are now.
+# Requests wait for the moment that takes, sockets are told to come back.
+upgrade() {
+    local name dir
+    setup
+    locate_var
+    PROBE=${ADDRESS/#0.0.0.0/127.0.0.1}
+    exec 9>"$VAR/lock"
+    flock -n 9 || die "a start, stop or upgrade of $VAR is under way"
+    running || die "nothing runs in $VAR"
+    install_programs
+    DATABASE_URL=$(sed -n 's/^DATABASE_URL=//p' "$VAR/conf/parley.env") "$TOP/db/migrate.sh" || die "the migrations failed"
+    for dir in "$VAR"/service/{fcgi-app,fcgi-auth,ws-daemon*,courier}; do
+        [ -d "$dir" ] || continue
+        name=${dir##*/}
+        s6-svc -wr -T 30000 -r "$dir" || die "$name did not restart"
+        s6-svdt-clear "$dir"
+        case $name in
+        fcgi-*) await "$name" pool_serves "$name" ;;
+        ws-*) await "$name" daemon_serves "$name" ;;
+        esac
+    done
+    say "upgraded after $SECONDS s"
+}
+
 stop() {
     locate_var
     if running; then
@@ -415,6 +470,6 @@ tour() {
 }
 
 case ${1:-} in
-setup | run | start | stop | status | tour) "$1" ;;
-*) die "usage: ctl/stack.sh setup|run|start|stop|status|tour" ;;
+setup | run | start | upgrade | stop | status | tour) "$1" ;;
+*) die "usage: ctl/stack.sh setup|run|start|upgrade|stop|status|tour" ;;
 esac

@@ -1,23 +1,31 @@
-/* fcgi-app: the REST workers. A pool on FCGI_LISTEN, or on the listening socket it finds as standard
- * input, or one request as a CGI program. */
-#include "fcgi-app/listen.h"
+/* fcgi-app: the REST workers. A pool on the listening socket its supervisor hands over, or finds as
+ * standard input, or on FCGI_LISTEN; or one request as a CGI program. */
 #include "fcgi-app/pool.h"
 #include "fcgi-app/router.h"
 #include "fcgi-app/worker.h"
+#include "shared/listen.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-/* Everything that can be wrong with an installation stops the start here, before the first request. */
+/* The descriptor of a socket that listens already, or -1. */
+static int given_socket(const struct config *config)
+{
+    int fd = listen_handed_over();
+    return fd < 0 && !*config->fcgi_listen && listen_inherited(STDIN_FILENO) ? STDIN_FILENO : fd;
+}
+
+/* Everything that can be wrong with an installation stops the start here, before the first request. A
+ * database that is away is nothing of the kind: requests are told so. */
 static int serve(struct app *app)
 {
-    bool inherited = !*app->config->fcgi_listen && listen_inherited(STDIN_FILENO);
-    bool pool = inherited || *app->config->fcgi_listen;
+    int fd = given_socket(app->config);
+    bool pool = fd >= 0 || *app->config->fcgi_listen;
     if (!pool && !getenv("REQUEST_METHOD")) {
-        fputs("FCGI_LISTEN is not set, and standard input is no listening socket, and this is no CGI "
-              "request\n", stderr);
+        fputs("no listening socket was handed over, FCGI_LISTEN is not set, standard input is no listening "
+              "socket, and this is no CGI request\n", stderr);
         return EX_CONFIG;
     }
     if (!keyring_load(&app->keys, app->config->key_file))
@@ -26,14 +34,15 @@ static int serve(struct app *app)
         worker_cgi(app);
         return 0;
     }
-    if (!db_schema_matches(&app->db, true))
-        return EX_CONFIG;
+    enum error e = db_check(&app->db, app->config->fcgi_workers);
     db_release(&app->db); /* each worker has a connection of its own */
-    int fd = inherited ? STDIN_FILENO : listen_open(app->config->fcgi_listen);
+    if (e == ERR_INTERNAL)
+        return EX_CONFIG;
+    if (fd < 0)
+        fd = listen_open(app->config->fcgi_listen, "FCGI_LISTEN");
     if (fd < 0)
         return EX_CONFIG;
-    pool_run(app, fd);
-    return 0;
+    return pool_run(app, fd, e == OK) ? 0 : EX_CONFIG;
 }
 
 int main(int argc, char **argv)

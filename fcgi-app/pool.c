@@ -14,6 +14,7 @@
 enum {
     SOON_US = 1000000,  /* a worker that dies sooner than this after its start… */
     BRAKE_US = 100000,  /* …holds up the next start by this much */
+    CHECK_US = 500000,  /* between two looks at a database that was away when the pool started */
     GRACE_US = 10000000 /* what a worker may take to finish its request when all are to end */
 };
 
@@ -26,6 +27,8 @@ struct pool {
     } *workers;
     int count;
     int64_t not_before; /* no worker is started before this time */
+    bool checked;       /* the database is one we can serve from */
+    int64_t check_at;
 };
 
 static void start_worker(struct pool *p, struct worker *w)
@@ -111,14 +114,37 @@ static void stop_workers(struct pool *p, const sigset_t *set)
 static void reload(struct pool *p)
 {
     struct keyring fresh;
+    config_reload(p->app->config);
     if (keyring_load(&fresh, p->app->config->key_file))
         p->app->keys = fresh; /* for the workers to come */
     signal_workers(p, SIGHUP);
 }
 
-void pool_run(struct app *app, int listen_fd)
+/* The database was away when the pool started. False when it is back and none of ours. */
+static bool check_again(struct pool *p)
 {
-    struct pool p = {.app = app, .listen_fd = listen_fd, .count = app->config->fcgi_workers};
+    if (p->checked || time_now() < p->check_at)
+        return true;
+    enum error e = db_check(&p->app->db, p->count);
+    db_release(&p->app->db); /* no worker is to inherit it */
+    p->checked = e == OK;
+    p->check_at = time_now() + CHECK_US;
+    return e != ERR_INTERNAL;
+}
+
+/* Until there is something to do without a signal; -1: never. */
+static int64_t pause_us(const struct pool *p)
+{
+    int64_t now = time_now(), at = p->checked ? INT64_MAX : p->check_at;
+    if (p->not_before > now && p->not_before < at)
+        at = p->not_before;
+    return at == INT64_MAX ? -1 : at > now ? at - now : 0;
+}
+
+bool pool_run(struct app *app, int listen_fd, bool checked)
+{
+    struct pool p = {.app = app, .listen_fd = listen_fd, .count = app->config->fcgi_workers, .checked = checked};
+    bool good = true;
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
@@ -130,16 +156,18 @@ void pool_run(struct app *app, int listen_fd)
     if (!p.workers)
         abort();
     log_event(LOG_NOTICE, "started", log_int("workers", p.count));
-    for (int signal_number = 0; signal_number != SIGTERM && signal_number != SIGINT;) {
+    for (int signal_number = 0; good && signal_number != SIGTERM && signal_number != SIGINT;) {
         if (signal_number == SIGHUP)
             reload(&p);
         reap(&p, false);
         start_missing(&p);
-        int64_t pause = p.not_before - time_now();
-        signal_number = await_signal(&set, pause > 0 ? pause : -1);
+        good = check_again(&p);
+        if (good)
+            signal_number = await_signal(&set, pause_us(&p));
     }
-    close(listen_fd);
+    close(listen_fd); /* ours: connections wait on for our successor where a supervisor holds it too */
     stop_workers(&p, &set);
     free(p.workers);
     log_event(LOG_NOTICE, "stopped");
+    return good;
 }

@@ -19,7 +19,7 @@ struct source {
 
 /* What a worker has and every request uses. */
 struct app {
-    const struct config *config;
+    struct config *config;
     struct keyring keys;
     struct token_cache tokens; /* verified with these keys */
     struct db db;

@@ -71,6 +71,7 @@ static void serve(struct app *app, FCGX_Request *fcgi)
 static void reload(struct app *app)
 {
     struct keyring fresh;
+    config_reload(app->config);
     if (keyring_load(&fresh, app->config->key_file)) {
         app->keys = fresh;
         token_cache_clear(&app->tokens);

@@ -5,7 +5,7 @@
 #include "fcgi-app/request.h"
 
 /* Answers FastCGI requests from the listening socket until SIGTERM or SIGINT, which let the request
- * under way finish; SIGHUP re-reads the keys. These signals have to be blocked. */
+ * under way finish; SIGHUP re-reads the keys and what config_reload() does. These signals have to be blocked. */
 void worker_run(struct app *app, int listen_fd);
 
 /* Plain CGI: answers the one request of the environment, standard input and standard output. */

@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,11 @@ static const struct setting settings[] = {
 #undef INT
 };
 enum { SETTINGS = sizeof settings / sizeof *settings };
+
+enum { FRAME_REST = 65536 }; /* twice what stands in a frame beside the content: names, a media_url */
+
+/* For config_reload(): what config_load() was called with. */
+static const char *file_path, *program_name;
 
 static void defaults(struct config *c)
 {
@@ -54,7 +60,8 @@ static bool set_integer(const struct setting *s, const char *value, FILE *errors
     return true;
 }
 
-static bool set(const struct setting *s, const char *value, FILE *errors, struct config *c)
+/* again: the process runs and its texts are in use. */
+static bool set(const struct setting *s, const char *value, FILE *errors, struct config *c, bool again)
 {
     void *at = (char *)c + s->offset;
     enum log_level level;
@@ -68,6 +75,11 @@ static bool set(const struct setting *s, const char *value, FILE *errors, struct
         fprintf(errors, "LOG_LEVEL has to be debug, info, notice, warn or error, not \"%s\"\n", value);
         return false;
     }
+    if (again) {
+        if (!strcmp(s->key, "LOG_LEVEL"))
+            *(const char **)at = log_level_name(level);
+        return true;
+    }
     /* Settings live as long as the process; one that is set twice gives the first value back. */
     static char *values[SETTINGS];
     char **own = &values[s - settings];
@@ -80,7 +92,7 @@ static bool set(const struct setting *s, const char *value, FILE *errors, struct
 }
 
 /* One line of the file: a comment, nothing, or KEY=value as systemd's EnvironmentFile reads it. */
-static bool read_line(char *line, const char *name, int number, FILE *errors, struct config *c)
+static bool read_line(char *line, const char *name, int number, FILE *errors, struct config *c, bool again)
 {
     line[strcspn(line, "\r\n")] = 0;
     while (isspace((unsigned char)*line))
@@ -100,31 +112,56 @@ static bool read_line(char *line, const char *name, int number, FILE *errors, st
     }
     for (int i = 0; i < SETTINGS; i++)
         if (!strcmp(settings[i].key, line))
-            return set(&settings[i], value, errors, c);
+            return set(&settings[i], value, errors, c, again);
     fprintf(errors, "%s:%d: unknown setting %s\n", name, number, line);
     return false;
 }
 
-bool config_read_file(FILE *in, const char *name, FILE *errors, struct config *out)
+static bool read_file(FILE *in, const char *name, FILE *errors, struct config *c, bool again)
 {
     char line[4096];
-    defaults(out);
     for (int number = 1; fgets(line, sizeof line, in); number++)
-        if (!read_line(line, name, number, errors, out))
+        if (!read_line(line, name, number, errors, c, again))
             return false;
     return true;
 }
 
-static bool read_path(const char *path, struct config *out)
+bool config_read_file(FILE *in, const char *name, FILE *errors, struct config *out)
 {
-    FILE *in = fopen(path, "re");
-    if (!in) {
-        fprintf(stderr, "cannot read the configuration file %s: %s\n", path, strerror(errno));
+    defaults(out);
+    return read_file(in, name, errors, out, false);
+}
+
+/* The file, if there is one, then the environment. */
+static bool read_sources(const char *path, FILE *errors, struct config *out, bool again)
+{
+    FILE *in = path ? fopen(path, "re") : NULL;
+    if (path && !in) {
+        fprintf(errors, "cannot read the configuration file %s: %s\n", path, strerror(errno));
         return false;
     }
-    bool ok = config_read_file(in, path, stderr, out);
-    fclose(in);
-    return ok;
+    bool good = !in || read_file(in, path, errors, out, again);
+    if (in)
+        fclose(in);
+    for (int i = 0; good && i < SETTINGS; i++) {
+        const char *value = getenv(settings[i].key);
+        good = !value || set(&settings[i], value, errors, out, again);
+    }
+    return good;
+}
+
+/* What no setting by itself can be blamed for. Every character of a message may be an escape of six
+ * bytes, and a replay stops when half an outbox is full: the next message has to fit into the rest. */
+static bool consistent(const struct config *c, FILE *errors)
+{
+    int64_t least = 12 * (int64_t)c->message_max + FRAME_REST;
+    if (c->outbox_max < least)
+        fprintf(errors, "OUTBOX_MAX has to be at least %lld (12 times MESSAGE_MAX and %d), not %d\n",
+                (long long)least, FRAME_REST, c->outbox_max);
+    else if (c->outbox_total < c->outbox_max)
+        fprintf(errors, "OUTBOX_TOTAL has to be at least OUTBOX_MAX (%d), not %d\n", c->outbox_max,
+                c->outbox_total);
+    return c->outbox_max >= least && c->outbox_total >= c->outbox_max;
 }
 
 void config_help(FILE *out, const char *program)
@@ -143,15 +180,21 @@ void config_help(FILE *out, const char *program)
     }
 }
 
+static void set_up_log(const char *program, const struct config *c)
+{
+    enum log_level level = LOG_INFO;
+    log_level_parse(c->log_level, &level);
+    log_setup(program, level, !strcmp(c->log_format, "json"));
+}
+
 enum config_result config_load(const char *program, int argc, char **argv, struct config *out,
                                bool *check_sql)
 {
-    enum log_level level = LOG_INFO;
     defaults(out);
+    file_path = NULL;
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--config") && i + 1 < argc) {
-            if (!read_path(argv[++i], out))
-                return CONFIG_BAD;
+            file_path = argv[++i];
         } else if (!strcmp(argv[i], "--check-sql")) {
             *check_sql = true;
         } else if (!strcmp(argv[i], "--version")) {
@@ -165,12 +208,33 @@ enum config_result config_load(const char *program, int argc, char **argv, struc
             return CONFIG_BAD;
         }
     }
-    for (int i = 0; i < SETTINGS; i++) {
-        const char *value = getenv(settings[i].key);
-        if (value && !set(&settings[i], value, stderr, out))
-            return CONFIG_BAD;
-    }
-    log_level_parse(out->log_level, &level);
-    log_setup(program, level, !strcmp(out->log_format, "json"));
+    if (!read_sources(file_path, stderr, out, false) || !consistent(out, stderr))
+        return CONFIG_BAD;
+    set_up_log(program, out);
+    program_name = program;
     return CONFIG_OK;
+}
+
+void config_reload(struct config *c)
+{
+    char wrong[512] = "";
+    struct config fresh = *c;
+    FILE *errors = fmemopen(wrong, sizeof wrong - 1, "w");
+    if (!errors)
+        abort();
+    for (int i = 0; i < SETTINGS; i++)
+        if (!settings[i].text)
+            *(int *)((char *)&fresh + settings[i].offset) = settings[i].number;
+    fresh.log_level = "info";
+    bool good = read_sources(file_path, errors, &fresh, true) && consistent(&fresh, errors);
+    fclose(errors);
+    wrong[strcspn(wrong, "\n")] = 0;
+    if (!good) {
+        log_event(LOG_ERROR, "reload_failed", log_text("reason", wrong));
+        return;
+    }
+    fresh.fcgi_workers = c->fcgi_workers;
+    *c = fresh;
+    set_up_log(program_name, c);
+    log_event(LOG_NOTICE, "settings_reloaded");
 }

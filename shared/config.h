@@ -36,6 +36,8 @@
     INT(sockets_per_user, SOCKETS_PER_USER, 100, 1, 100000, "sockets of one user on a daemon")     \
     INT(outbox_max, OUTBOX_MAX, 1048576, 65536, 1073741824,                                        \
         "bytes waiting for one socket before it is closed with 4008")                              \
+    INT(outbox_total, OUTBOX_TOTAL, 268435456, 1048576, 2147483647,                                \
+        "bytes waiting for all sockets of a daemon before the one with most is closed with 4008")  \
     INT(statement_timeout, STATEMENT_TIMEOUT, 5000, 100, 600000, "milliseconds a statement may take") \
     INT(lock_timeout, LOCK_TIMEOUT, 3000, 100, 600000, "milliseconds it may wait for a lock")      \
     TEXT(public_url, PUBLIC_URL, "http://127.0.0.1:8080",                                          \
@@ -77,6 +79,10 @@ enum config_result { CONFIG_OK, CONFIG_EXIT, CONFIG_BAD };
  * invalid setting was printed, exit with EX_CONFIG. */
 enum config_result config_load(const char *program, int argc, char **argv, struct config *out,
                                bool *check_sql);
+
+/* Reads the file of config_load() again, for SIGHUP: every number but FCGI_WORKERS, and LOG_LEVEL, which
+ * takes effect; other texts stay as they are. Logs that it did, or what is wrong: then all stays. */
+void config_reload(struct config *c);
 
 /* For tests: reads one KEY=value file's text. False after printing what is wrong to errors. */
 bool config_read_file(FILE *in, const char *name, FILE *errors, struct config *out);

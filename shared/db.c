@@ -1,17 +1,26 @@
-/* libpq, synchronously. A dead connection is noticed before a request uses it, so a PostgreSQL
- * restart between two requests costs none of them. */
+/* libpq, waited for, but never for ever. A dead connection is noticed before a request uses it, so a
+ * PostgreSQL restart between two requests costs none of them; one that is silent (stopped, unplugged, at
+ * the other end of a broken network) costs a request a known time at most. */
 #include "shared/db.h"
 
 #include "schema_version.h"
 #include "shared/log.h"
 #include "shared/timefmt.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { RETRY_LEAST_US = 50000, RETRY_MOST_US = 1000000 };
+/* Microseconds; docs/capacity.md says why each is as it is. */
+enum {
+    RETRY_LEAST_US = 50000,
+    RETRY_MOST_US = 1000000,
+    CONNECT_US = 3000000,      /* what an attempt to connect may take */
+    CONNECT_WAIT_US = 1000000, /* what one request waits for it; the next goes on where that left it */
+    SILENCE_US = 1000000,      /* how long after its own timeout a statement's answer may still come */
+};
 
 void db_init(struct db *db, const struct config *config)
 {
@@ -22,6 +31,7 @@ void db_release(struct db *db)
 {
     PQfinish(db->conn);
     db->conn = NULL;
+    db->connected = false;
 }
 
 char *db_session_settings(const struct config *config)
@@ -29,7 +39,11 @@ char *db_session_settings(const struct config *config)
     char *sql = NULL;
     /* Every statement has its indexes and a plan that suits all parameters: planning anew would cost
      * more than running. Whatever reads a whole table (sequential scans, and the joins that hash, sort
-     * or keep one side of it) is only ever chosen for lack of statistics, and then stays for hours. */
+     * or keep one side of it) is only ever chosen for lack of statistics, and then stays for hours.
+     * A statement of ours takes milliseconds, so one that takes seconds is stuck and keeps a worker or
+     * the daemon's only writing connection from others: it ends, by statement_timeout. lock_timeout is
+     * shorter, so that who waits for a lock hears of that and not of its own slowness. No transaction
+     * of ours waits for us in its middle; one that does belongs to a process that hangs. */
     if (asprintf(&sql,
                  "SET statement_timeout = %d; SET lock_timeout = %d;"
                  "SET idle_in_transaction_session_timeout = 10000; SET timezone = 'UTC';"
@@ -41,57 +55,137 @@ char *db_session_settings(const struct config *config)
     return sql;
 }
 
-static void ignore_notice(void *arg, const PGresult *res)
+PGconn *db_connect_start(const char *url, const char *application)
 {
-    (void)arg;
-    (void)res;
+    /* A host that is gone without a word is given up after 20 s: when there is nothing to send, by
+     * keepalives (10 + 2 * 5 s), else by tcp_user_timeout. What url says has no say in it. */
+    static const char *const keys[] = {
+        "dbname",          "application_name",    "client_encoding",  "keepalives_idle",
+        "keepalives_count", "keepalives_interval", "tcp_user_timeout", NULL};
+    const char *const values[] = {url, application, "UTF8", "10", "2", "5", "20000", NULL};
+    return PQconnectStartParams(keys, values, 1);
+}
+
+/* ---- waiting ---- */
+
+/* Until the socket is ready for one of events; false when the deadline comes first. */
+static bool wait_for(const PGconn *conn, short events, int64_t deadline)
+{
+    struct pollfd fd = {.fd = PQsocket(conn), .events = events};
+    int64_t left = deadline - time_now();
+    return left > 0 && poll(&fd, 1, (int)(left / 1000) + 1) > 0;
 }
 
 /* Drops the connection and puts the next attempt off: 50 ms, doubling to 1 s. */
-static void lost(struct db *db, const char *event)
+static void lost(struct db *db, const char *event, const char *reason)
 {
     int shift = db->failures < 5 ? db->failures : 5;
     int64_t wait = (int64_t)RETRY_LEAST_US << shift;
-    log_event(LOG_WARN, event, log_text("reason", PQerrorMessage(db->conn)));
-    PQfinish(db->conn);
-    db->conn = NULL;
+    log_event(LOG_WARN, event, log_text("reason", reason ? reason : PQerrorMessage(db->conn)));
+    db_release(db);
     db->retry_at = time_now() + (wait < RETRY_MOST_US ? wait : RETRY_MOST_US);
     db->failures++;
 }
 
-static enum error connect_now(struct db *db)
+/* The last result of what was sent, for the caller to clear. NULL: the connection is lost. */
+static PGresult *await(struct db *db)
 {
-    if (time_now() < db->retry_at)
-        return ERR_UNAVAILABLE;
-    const char *const keys[] = {"dbname", "connect_timeout", "application_name", "client_encoding", NULL};
-    const char *const values[] = {db->config->database_url, "3", "parley", "UTF8", NULL};
-    memset(db->prepared, 0, sizeof db->prepared);
-    db->conn = PQconnectdbParams(keys, values, 1);
-    if (PQstatus(db->conn) != CONNECTION_OK) {
-        lost(db, "database_unreachable");
-        return ERR_UNAVAILABLE;
+    int64_t deadline = time_now() + db->config->statement_timeout * INT64_C(1000) + SILENCE_US;
+    PGresult *last = NULL, *res;
+    for (;;) {
+        int unsent = PQflush(db->conn);
+        while (!PQisBusy(db->conn)) {
+            if (!(res = PQgetResult(db->conn)))
+                return last;
+            PQclear(last);
+            last = res;
+        }
+        if (!wait_for(db->conn, unsent > 0 ? POLLIN | POLLOUT : POLLIN, deadline)) {
+            lost(db, "database_silent", "no answer in time");
+            break;
+        }
+        if (!PQconsumeInput(db->conn)) {
+            lost(db, "database_lost", NULL);
+            break;
+        }
     }
-    PQsetNoticeReceiver(db->conn, ignore_notice, NULL);
+    PQclear(last);
+    return NULL;
+}
+
+/* ---- connecting ---- */
+
+/* What the server says unasked. It ends an idle session with an error that no statement gets. */
+static void on_notice(void *arg, const PGresult *res)
+{
+    struct db *db = arg;
+    const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+    db->ended |= severity && (!strcmp(severity, "FATAL") || !strcmp(severity, "PANIC"));
+}
+
+static enum error set_up_session(struct db *db)
+{
     char *settings = db_session_settings(db->config);
-    PQclear(PQexec(db->conn, settings));
+    memset(db->prepared, 0, sizeof db->prepared);
+    db->ended = false;
+    PQsetNoticeReceiver(db->conn, on_notice, db);
+    PQsetnonblocking(db->conn, 1);
+    PGresult *res = PQsendQuery(db->conn, settings) ? await(db) : NULL;
     free(settings);
-    if (PQstatus(db->conn) != CONNECTION_OK) {
-        lost(db, "database_lost");
+    bool good = PQresultStatus(res) == PGRES_COMMAND_OK;
+    PQclear(res);
+    if (!good && db->conn)
+        lost(db, "database_lost", NULL);
+    if (!good)
         return ERR_UNAVAILABLE;
-    }
+    db->connected = true;
     db->failures = 0;
     return OK;
+}
+
+/* Begins to connect, or goes on with it, for as long as a request may wait for that. */
+static enum error connect_on(struct db *db)
+{
+    int64_t patience = time_now() + CONNECT_WAIT_US;
+    if (!db->conn) {
+        if (time_now() < db->retry_at)
+            return ERR_UNAVAILABLE;
+        db->conn = db_connect_start(db->config->database_url, "parley");
+        db->give_up_at = time_now() + CONNECT_US;
+        db->polling = PQstatus(db->conn) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
+    }
+    while (db->polling == PGRES_POLLING_READING || db->polling == PGRES_POLLING_WRITING) {
+        int64_t until = patience < db->give_up_at ? patience : db->give_up_at;
+        if (wait_for(db->conn, db->polling == PGRES_POLLING_READING ? POLLIN : POLLOUT, until)) {
+            db->polling = PQconnectPoll(db->conn);
+        } else {
+            if (time_now() >= db->give_up_at)
+                lost(db, "database_unreachable", "timed out while connecting");
+            return ERR_UNAVAILABLE;
+        }
+    }
+    if (db->polling == PGRES_POLLING_OK)
+        return set_up_session(db);
+    lost(db, "database_unreachable", NULL);
+    return ERR_UNAVAILABLE;
 }
 
 /* A connection that is alive as far as one look at its socket tells. */
 static enum error ready(struct db *db)
 {
-    if (db->conn && (!PQconsumeInput(db->conn) || PQstatus(db->conn) != CONNECTION_OK)) {
-        log_event(LOG_NOTICE, "database_lost", log_text("reason", PQerrorMessage(db->conn)));
-        db_release(db);
+    if (db->connected) {
+        bool alive = PQconsumeInput(db->conn) && PQstatus(db->conn) == CONNECTION_OK;
+        PQfreemem(PQnotifies(db->conn)); /* has libpq look at what came: see on_notice() */
+        if (!alive || db->ended) {
+            log_event(LOG_NOTICE, "database_lost",
+                      log_text("reason", db->ended ? "the server ended the session" : PQerrorMessage(db->conn)));
+            db_release(db);
+        }
     }
-    return db->conn ? OK : connect_now(db);
+    return db->connected ? OK : connect_on(db);
 }
+
+/* ---- statements ---- */
 
 enum error db_sqlstate_error(const char *sqlstate)
 {
@@ -108,10 +202,10 @@ static enum error failure(struct db *db, const PGresult *res, const char *statem
 {
     const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
     const char *constraint = PQresultErrorField(res, PG_DIAG_CONSTRAINT_NAME);
-    if (PQstatus(db->conn) != CONNECTION_OK) {
-        lost(db, "database_lost");
+    if (db->conn && PQstatus(db->conn) != CONNECTION_OK)
+        lost(db, "database_lost", NULL);
+    if (!db->conn)
         return ERR_UNAVAILABLE;
-    }
     if (state && !strcmp(state, "23505")) {
         snprintf(db->constraint, sizeof db->constraint, "%s", constraint ? constraint : "");
         return ERR_INTERNAL;
@@ -127,7 +221,7 @@ static enum error prepare(struct db *db, enum sql sql)
     const struct sql_statement *s = sql_statement(sql);
     if (db->prepared[sql])
         return OK;
-    PGresult *res = PQprepare(db->conn, s->name, s->text, 0, NULL);
+    PGresult *res = PQsendPrepare(db->conn, s->name, s->text, 0, NULL) ? await(db) : NULL;
     enum error e = PQresultStatus(res) == PGRES_COMMAND_OK ? OK : failure(db, res, s->name);
     PQclear(res);
     db->prepared[sql] = e == OK;
@@ -143,7 +237,9 @@ enum error db_run(struct db *db, const struct query *q, PGresult **out)
         e = prepare(db, q->sql);
     if (e != OK)
         return e;
-    PGresult *res = PQexecPrepared(db->conn, s->name, q->count, q->values, q->lengths, q->formats, 1);
+    PGresult *res = NULL;
+    if (PQsendQueryPrepared(db->conn, s->name, q->count, q->values, q->lengths, q->formats, 1))
+        res = await(db);
     if (PQresultStatus(res) != PGRES_TUPLES_OK && PQresultStatus(res) != PGRES_COMMAND_OK) {
         e = failure(db, res, s->name);
         PQclear(res);
@@ -162,22 +258,22 @@ enum error db_execute(struct db *db, const struct query *q)
     return e;
 }
 
-bool db_schema_matches(struct db *db, bool wait)
+/* ---- at the start ---- */
+
+/* db_run(), but with the patience of somebody who has nobody else to serve. */
+static enum error run_patiently(struct db *db, enum sql sql, PGresult **out)
 {
     struct query q;
-    PGresult *res = NULL;
-    query_init(&q, SQL_SCHEMA_VERSION);
     enum error e;
-    while ((e = db_run(db, &q, &res)) == ERR_UNAVAILABLE && wait)
+    int64_t deadline = time_now() + CONNECT_US;
+    query_init(&q, sql);
+    while ((e = db_run(db, &q, out)) == ERR_UNAVAILABLE && time_now() < deadline)
         usleep(RETRY_LEAST_US);
-    if (e != OK) {
-        log_event(LOG_ERROR, "schema_unknown",
-                  log_text("hint", "is the database reachable, and was db/migrate.sh run?"));
-        return false;
-    }
-    struct row r = row_at(res, 0, NULL);
-    int64_t version = row_int(&r);
-    PQclear(res);
+    return e;
+}
+
+static bool schema_matches(int64_t version)
+{
     if (version == SCHEMA_VERSION)
         return true;
     log_event(LOG_ERROR, version > SCHEMA_VERSION ? "schema_newer" : "schema_older",
@@ -188,9 +284,45 @@ bool db_schema_matches(struct db *db, bool wait)
     return false;
 }
 
+/* Refuses what can never fit; what does not fit now may be another's last moments. */
+static bool connections_suffice(int64_t most, int64_t taken, int needed)
+{
+    if (taken + needed > most)
+        log_event(needed > most ? LOG_ERROR : LOG_WARN, "connections_short", log_int("needed", needed),
+                  log_int("taken", taken), log_int("most", most),
+                  log_text("hint", "raise max_connections (or the role's or database's limit), or run fewer "
+                                   "workers"));
+    return needed <= most;
+}
+
+enum error db_check(struct db *db, int connections)
+{
+    PGresult *res = NULL;
+    enum error e = run_patiently(db, SQL_SCHEMA_VERSION, &res);
+    if (e != OK) {
+        log_event(e == ERR_UNAVAILABLE ? LOG_WARN : LOG_ERROR, "schema_unknown",
+                  log_text("hint", "is the database reachable, and was db/migrate.sh run?"));
+        return e;
+    }
+    struct row r = row_at(res, 0, NULL);
+    bool good = schema_matches(row_int(&r));
+    PQclear(res);
+    if (!good)
+        return ERR_INTERNAL;
+    e = run_patiently(db, SQL_CONNECTIONS, &res);
+    if (e != OK)
+        return e;
+    r = row_at(res, 0, NULL);
+    int64_t most = row_int(&r), taken = row_int(&r);
+    PQclear(res);
+    return connections_suffice(most, taken, connections) ? OK : ERR_INTERNAL;
+}
+
 bool db_check_sql(struct db *db)
 {
-    bool good = ready(db) == OK;
+    PGresult *res = NULL;
+    bool good = run_patiently(db, SQL_SCHEMA_VERSION, &res) == OK;
+    PQclear(res);
     for (int i = 0; good && i < SQL_COUNT; i++)
         if (prepare(db, (enum sql)i) != OK) {
             fprintf(stderr, "statement %s does not prepare\n", sql_statement((enum sql)i)->name);

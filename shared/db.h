@@ -10,7 +10,11 @@
 
 struct db {
     const struct config *config;
-    PGconn *conn;             /* NULL: not connected */
+    PGconn *conn;             /* NULL: none */
+    bool connected;           /* and set up; else connecting: */
+    PostgresPollingStatusType polling; /* what that waits for */
+    int64_t give_up_at;       /* when that ends, microseconds */
+    bool ended;               /* the server has said that it ended the session */
     bool prepared[SQL_COUNT]; /* on this connection */
     int64_t retry_at;         /* no attempt to connect before this time, microseconds */
     int failures;             /* attempts that failed in a row */
@@ -22,8 +26,9 @@ struct db {
 void db_init(struct db *db, const struct config *config);
 void db_release(struct db *db);
 
-/* Runs q and waits for its result, connecting when there is no connection; *out is the caller's to
- * PQclear. ERR_UNAVAILABLE: the database is away, slow or went away meanwhile (a write may have
+/* Runs q and waits for its result, connecting when there is no connection, at most for a second more
+ * than STATEMENT_TIMEOUT (and one to connect, one per statement seen for the first time); *out is the
+ * caller's to PQclear. ERR_UNAVAILABLE: the database is away, slow or went away meanwhile (a write may have
  * been committed); ERR_INTERNAL: the statement failed, db->constraint tells a unique violation. */
 MUSTCHECK enum error db_run(struct db *db, const struct query *q, PGresult **out);
 
@@ -37,9 +42,14 @@ enum error db_sqlstate_error(const char *sqlstate);
 /* The settings of every session of ours, as one SQL string; the caller frees it. */
 char *db_session_settings(const struct config *config);
 
-/* Is the schema the one this program was built for? Logs what to do when not. Also false when the
- * database is away and wait is false; with wait it is asked until it answers. */
-bool db_schema_matches(struct db *db, bool wait);
+/* Begins to connect as every program does: url, application_name, and what finds a host that is gone.
+ * The caller's to PQfinish; NULL when out of memory. */
+PGconn *db_connect_start(const char *url, const char *application);
+
+/* Is this a database that this program can serve from: is its schema the one it was built for, and has
+ * it room for so many connections? ERR_UNAVAILABLE: it is away, or slow; tried for a few seconds.
+ * ERR_INTERNAL: no, and the log says what to do. */
+MUSTCHECK enum error db_check(struct db *db, int connections);
 
 /* Prepares every statement of the table; prints those that fail. */
 bool db_check_sql(struct db *db);

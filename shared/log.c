@@ -30,6 +30,11 @@ void log_setup(const char *program, enum log_level least, bool json)
     sink.json = json;
 }
 
+const char *log_level_name(enum log_level level)
+{
+    return names[level];
+}
+
 bool log_level_parse(const char *name, enum log_level *out)
 {
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++)

@@ -34,5 +34,6 @@ static inline const char *log_or_empty(const char *s)
 
 /* "warn" → LOG_WARN; false when the name is unknown. */
 bool log_level_parse(const char *name, enum log_level *out);
+const char *log_level_name(enum log_level level);
 
 #endif

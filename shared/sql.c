@@ -17,6 +17,15 @@ static const struct sql_statement statements[SQL_COUNT] = {
     [SQL_SCHEMA_VERSION] = {"schema_version",
         "SELECT coalesce(max(version), 0)::bigint FROM schema_migrations"},
 
+    /* () -> how many connections we may have at most, how many others there are now */
+    [SQL_CONNECTIONS] = {"connections",
+        "SELECT least(current_setting('max_connections')::bigint"
+        "               - current_setting('superuser_reserved_connections')::bigint,"
+        "             (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),"
+        "             (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database())),"
+        " (SELECT count(*) FROM pg_stat_activity"
+        "   WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())"},
+
     /* () -> nothing of use; run after a commit that others should hear of */
     [SQL_WAKE] = {"wake", "SELECT wake()"},
 

@@ -8,6 +8,7 @@
 
 enum sql {
     SQL_SCHEMA_VERSION,
+    SQL_CONNECTIONS,
     SQL_WAKE,
     SQL_SAY,
     SQL_LISTEN,

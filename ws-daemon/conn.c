@@ -27,6 +27,7 @@ struct conn *conn_new(struct daemon *d, struct lws *wsi, const struct dialect_op
     c->opened_at = ev_now(d->loop);
     c->heard_at = c->tokens_at = time_seconds();
     c->tokens = d->config.socket_burst;
+    c->outbox.total = c->held.total = &d->outbox_bytes;
     DL_APPEND(d->conns, c);
     d->conn_count++;
     return c;
@@ -72,16 +73,40 @@ void conn_set_state(struct conn *c, enum conn_state state)
     }
 }
 
+static size_t waiting_bytes(const struct conn *c)
+{
+    return c->outbox.bytes + c->held.bytes;
+}
+
+static void too_slow(struct conn *c)
+{
+    outbox_release(&c->outbox);
+    outbox_release(&c->held);
+    conn_close(c, ERR_TOO_SLOW);
+}
+
+/* All together wait for too much. Who is furthest behind pays, not who happens to be next. */
+static void shed(struct daemon *d)
+{
+    struct conn *c, *most = d->conns;
+    DL_FOREACH(d->conns, c)
+        if (waiting_bytes(c) > waiting_bytes(most))
+            most = c;
+    too_slow(most);
+}
+
 static void put(struct conn *c, struct outbox *box, struct frame *f)
 {
-    size_t max = (size_t)c->daemon->config.outbox_max;
-    if (c->outbox.bytes + c->held.bytes + f->len > max || outbox_push(box, f, max) != OK) {
-        outbox_release(&c->outbox);
-        outbox_release(&c->held);
-        conn_close(c, ERR_TOO_SLOW);
-    } else if (box == &c->outbox) {
-        lws_callback_on_writable(c->wsi);
+    struct daemon *d = c->daemon;
+    size_t max = (size_t)d->config.outbox_max;
+    if (waiting_bytes(c) + f->len > max || outbox_push(box, f, max) != OK) {
+        too_slow(c);
+        return;
     }
+    if (d->outbox_bytes > (size_t)d->config.outbox_total)
+        shed(d);
+    if (box == &c->outbox && c->state != CONN_CLOSING)
+        lws_callback_on_writable(c->wsi);
 }
 
 void conn_push(struct conn *c, struct frame *f)

@@ -23,7 +23,13 @@ struct daemon {
     struct ev_loop *loop;
     struct config config;
     struct keyring keyring;
-    struct lws_context *lws; /* NULL until the feed stood for the first time: then it listens */
+    struct lws_context *lws;
+    struct {
+        ev_io io;
+        ev_timer pause;
+        bool open;
+    } listener;              /* see listener.c */
+    bool serving;            /* the feed stood for the first time: sockets are let in */
     struct feed *feed;       /* what happens in the database */
     struct hub *hub;         /* who is connected, who is in what */
     struct sender *sender;   /* messages that arrive over sockets */
@@ -34,8 +40,10 @@ struct daemon {
     struct revoked *revoked; /* sessions and users whose tokens are good no more */
     struct conn *conns;      /* every socket */
     int conn_count;
+    size_t outbox_bytes;     /* waiting for all of them */
     ev_timer linger;         /* runs while a socket lingers; see server.c */
     bool stopping;
+    int return_within_ms;    /* over how long the clients of a stopping daemon are told to come back */
 };
 
 #endif

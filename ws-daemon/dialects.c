@@ -4,6 +4,7 @@
 #include "shared/validate.h"
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
+#include "ws-daemon/pgpipe.h"
 
 #include <string.h>
 
@@ -11,6 +12,9 @@ static const struct dialect_ops *const dialects[] = {
     &dialect_dm, &dialect_conv, &dialect_p2p, &dialect_rooms, &dialect_groups,
 };
 enum { COUNT = sizeof dialects / sizeof *dialects };
+
+/* Questions that may wait for the database before frames, which may ask more, are refused. */
+enum { QUERIES_MOST = 10000 };
 
 /* Socket paths and who speaks there. ops NULL: the dialect of the API that issued the token. */
 static const struct {
@@ -67,6 +71,10 @@ static const struct operation_entry *find(const struct conn *c, struct input *in
 void dialect_frame(struct conn *c, const char *text, size_t len)
 {
     struct input in;
+    if (pgpipe_backlog(c->daemon->queries) >= QUERIES_MOST) { /* the database is not keeping up */
+        conn_error(c, ERR_UNAVAILABLE, error_sentence(ERR_UNAVAILABLE));
+        return;
+    }
     if (c->ops->text && c->state != CONN_GREETING && c->ops->text(c, text, len))
         return;
     enum error e = input_parse(&in, text, len);

@@ -343,7 +343,7 @@ static void on_ready(void *arg)
     sender_hurry(d->sender);
     presence_hurry(d);
     onlookers_listening(d);
-    revoked_load(d, server_listen);
+    revoked_load(d, server_serve);
 }
 
 struct feed_owner dispatch_owner(struct daemon *d)

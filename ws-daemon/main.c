@@ -7,6 +7,7 @@
 #include "ws-daemon/dispatch.h"
 #include "ws-daemon/feed.h"
 #include "ws-daemon/hub.h"
+#include "ws-daemon/listener.h"
 #include "ws-daemon/onlookers.h"
 #include "ws-daemon/pgpipe.h"
 #include "ws-daemon/presence.h"
@@ -22,22 +23,29 @@
 #include <time.h>
 #include <unistd.h>
 
-static const double DRAIN_S = 5; /* how long a stopping daemon waits for writes and sockets */
+/* How long a stopping daemon waits for its writes to end, and for its sockets to be closed by their
+ * clients, who may be gone; how long one that starts lets handshakes wait before it refuses them, as
+ * nobody knows when the database will be there; and how often it looks for that. */
+static const double DRAIN_S = 5, FAREWELL_S = 2, PATIENCE_S = 2, CHECK_S = 0.5;
+enum { CONNECTIONS = 3 }; /* to PostgreSQL: the feed's, the sender's, and that of all other questions */
 
 /* The watchers of main's own. */
 struct watch {
     struct daemon *daemon;
+    struct db db;
     ev_signal terminate, interrupt, hangup;
-    ev_timer second;
-    double stop_by;
+    ev_timer second, check, patience;
+    double stopped_at;
+    int status; /* to exit with */
 };
 
 /* Leaves once what was taken is answered and the sockets are closed, or time is up. */
 static void leave_when_drained(struct watch *w)
 {
     struct daemon *d = w->daemon;
-    bool drained = !sender_backlog(d->sender) && !d->conns && presence_has_left(d);
-    if (d->stopping && (drained || ev_now(d->loop) >= w->stop_by))
+    double waited = ev_now(d->loop) - w->stopped_at;
+    bool drained = !sender_backlog(d->sender) && presence_has_left(d) && (!d->conns || waited >= FAREWELL_S);
+    if (d->stopping && (drained || waited >= DRAIN_S))
         ev_break(d->loop, EVBREAK_ALL);
 }
 
@@ -57,7 +65,11 @@ static void on_terminate(struct ev_loop *loop, ev_signal *sig, int revents)
     if (w->daemon->stopping)
         return;
     log_event(LOG_NOTICE, "stopping", log_int("sockets", w->daemon->conn_count));
-    w->stop_by = ev_now(loop) + DRAIN_S;
+    if (!w->daemon->feed) {
+        ev_break(loop, EVBREAK_ALL);
+        return;
+    }
+    w->stopped_at = ev_now(loop);
     server_stop(w->daemon);
     presence_leave(w->daemon);
     ev_timer_stop(loop, &w->second);
@@ -71,6 +83,7 @@ static void on_hangup(struct ev_loop *loop, ev_signal *sig, int revents)
     struct keyring fresh;
     (void)loop;
     (void)revents;
+    config_reload(&w->daemon->config);
     if (!keyring_load(&fresh, w->daemon->config.key_file))
         return;
     w->daemon->keyring = fresh;
@@ -85,16 +98,77 @@ static void watch_signal(struct watch *w, ev_signal *sig, int number,
     ev_signal_start(w->daemon->loop, sig);
 }
 
-static void run(struct daemon *d)
+/* The parts that talk to the database. */
+static void start_parts(struct daemon *d)
 {
-    struct watch w = {.daemon = d};
+    d->sender = sender_new(d);
+    d->queries = pgpipe_new(d->loop, &d->config, d->config.database_url, "queries", (struct pgpipe_owner){0});
+    d->presence = presence_new(d);
+    d->onlookers = onlookers_new(d);
+    d->receipts = receipts_new(d);
+    d->feed = feed_new(d->loop, &d->config, dispatch_owner(d));
+}
+
+static void stop_parts(struct daemon *d)
+{
+    pgpipe_free(d->queries); /* whoever waits for an answer is told so, and may look at the rest */
+    sender_free(d->sender);
+    feed_free(d->feed);
+    presence_free(d->presence);
+    onlookers_free(d->onlookers);
+    receipts_free(d->receipts);
+}
+
+/* May wait, as long as nothing is served but refusals. */
+static void on_check(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    struct watch *w = timer->data;
+    (void)revents;
+    enum error e = db_check(&w->db, CONNECTIONS);
+    if (e == ERR_UNAVAILABLE) {
+        ev_timer_set(timer, CHECK_S, 0);
+        ev_timer_start(loop, timer);
+        return;
+    }
+    db_release(&w->db);
+    if (e == OK) {
+        start_parts(w->daemon);
+    } else {
+        w->status = EX_CONFIG;
+        ev_break(loop, EVBREAK_ALL);
+    }
+}
+
+static void on_patience_over(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    struct watch *w = timer->data;
+    (void)loop;
+    (void)revents;
+    if (!w->daemon->stopping)
+        listener_accept(w->daemon);
+}
+
+static void watch_time(struct watch *w, ev_timer *timer, double after, double every,
+                       void (*cb)(struct ev_loop *, ev_timer *, int))
+{
+    ev_timer_init(timer, cb, after, every);
+    timer->data = w;
+    ev_timer_start(w->daemon->loop, timer);
+}
+
+static int run(struct daemon *d)
+{
+    struct watch w = {.daemon = d, .status = EXIT_SUCCESS};
+    db_init(&w.db, &d->config);
     watch_signal(&w, &w.terminate, SIGTERM, on_terminate);
     watch_signal(&w, &w.interrupt, SIGINT, on_terminate);
     watch_signal(&w, &w.hangup, SIGHUP, on_hangup);
-    ev_timer_init(&w.second, on_second, 1, 1);
-    w.second.data = &w;
-    ev_timer_start(d->loop, &w.second);
+    watch_time(&w, &w.second, 1, 1, on_second);
+    watch_time(&w, &w.check, 0, 0, on_check);
+    watch_time(&w, &w.patience, PATIENCE_S, 0, on_patience_over);
     ev_run(d->loop, 0);
+    db_release(&w.db);
+    return w.status;
 }
 
 /* Two descriptors a socket would need in nginx; here it is one, and as many as we are let. */
@@ -107,25 +181,25 @@ static void raise_limits(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static bool sql_is_good(const struct config *config)
+{
+    struct db db;
+    db_init(&db, config);
+    bool good = db_check_sql(&db);
+    db_release(&db);
+    return good;
+}
+
 int main(int argc, char **argv)
 {
     struct daemon d = {0};
-    struct db db;
     bool check_sql = false;
     enum config_result result = config_load("ws-daemon", argc, argv, &d.config, &check_sql);
     if (result != CONFIG_OK)
         return result == CONFIG_EXIT ? EXIT_SUCCESS : EX_CONFIG;
-    db_init(&db, &d.config);
-    if (check_sql) {
-        bool good = db_check_sql(&db);
-        db_release(&db);
-        return good ? EXIT_SUCCESS : EXIT_FAILURE;
-    }
+    if (check_sql)
+        return sql_is_good(&d.config) ? EXIT_SUCCESS : EXIT_FAILURE;
     if (!keyring_load(&d.keyring, d.config.key_file))
-        return EX_CONFIG;
-    bool schema = db_schema_matches(&db, true);
-    db_release(&db);
-    if (!schema)
         return EX_CONFIG;
 
     raise_limits();
@@ -134,25 +208,13 @@ int main(int argc, char **argv)
     d.loop = ev_default_loop(0);
     d.hub = hub_new();
     d.revoked = revoked_new();
-    d.sender = sender_new(&d);
-    d.queries = pgpipe_new(d.loop, &d.config, d.config.database_url, "queries", (struct pgpipe_owner){0});
-    d.presence = presence_new(&d);
-    d.onlookers = onlookers_new(&d);
-    d.receipts = receipts_new(&d);
-    d.feed = feed_new(d.loop, &d.config, dispatch_owner(&d));
-    run(&d);
-
-    bool served = d.lws != NULL;
+    int status = listener_open(&d) && server_new(&d) ? run(&d) : EX_CONFIG;
+    listener_close(&d);
     server_free(&d);
-    feed_free(d.feed);
-    presence_free(d.presence);
-    onlookers_free(d.onlookers);
-    receipts_free(d.receipts);
-    pgpipe_free(d.queries);
-    sender_free(d.sender);
+    stop_parts(&d);
     revoked_free(d.revoked);
     hub_free(d.hub);
     ev_loop_destroy(d.loop);
     log_event(LOG_NOTICE, "stopped");
-    return served ? EXIT_SUCCESS : EXIT_FAILURE;
+    return status;
 }

@@ -70,6 +70,14 @@ static void grow(struct outbox *o)
     o->first = 0;
 }
 
+static void count_bytes(struct outbox *o, const struct frame *f, bool add)
+{
+    size_t cost = f->len + OVERHEAD;
+    o->bytes += add ? cost : -cost;
+    if (o->total)
+        *o->total += add ? cost : -cost;
+}
+
 enum error outbox_push(struct outbox *o, struct frame *f, size_t max)
 {
     if (o->bytes + f->len + OVERHEAD > max)
@@ -77,7 +85,7 @@ enum error outbox_push(struct outbox *o, struct frame *f, size_t max)
     if (o->count == o->size)
         grow(o);
     o->ring[(o->first + o->count++) % o->size] = frame_ref(f);
-    o->bytes += f->len + OVERHEAD;
+    count_bytes(o, f, true);
     return OK;
 }
 
@@ -87,10 +95,10 @@ struct frame *outbox_take(struct outbox *o)
         return NULL;
     struct frame *f = o->ring[o->first];
     o->first = (o->first + 1) % o->size;
-    o->bytes -= f->len + OVERHEAD;
+    count_bytes(o, f, false);
     if (!--o->count) {
         free(o->ring);
-        *o = (struct outbox){0};
+        *o = (struct outbox){.total = o->total};
     }
     return f;
 }

@@ -33,6 +33,7 @@ struct outbox {
     struct frame **ring;      /* NULL while empty: an idle socket costs nothing */
     unsigned size, first, count;
     size_t bytes;
+    size_t *total;            /* of all outboxes, kept up to date; NULL: nobody asks */
 };
 
 /* Adds a reference to f. ERR_TOO_SLOW, and nothing added, when that would exceed max bytes. */

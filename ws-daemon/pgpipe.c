@@ -14,10 +14,12 @@ enum state {
     DOWN,       /* no connection; the timer runs until the next attempt */
     CONNECTING, /* PQconnectPoll decides what to wait for; the timer bounds it */
     PREPARING,  /* connected: settings and prepared statements are under way */
-    UP,         /* units may be submitted */
+    UP,         /* units may be submitted; the timer runs while one is under way */
 };
 
 static const double CONNECT_TIMEOUT_S = 5, RETRY_LEAST_S = 0.05, RETRY_MOST_S = 1;
+/* How long after a statement's own timeout nothing may come before the server counts as gone. */
+static const double SILENCE_S = 2;
 
 struct unit {
     struct unit *prev, *next;
@@ -43,6 +45,8 @@ struct pgpipe {
     int watched; /* events the watcher waits for */
     double retry_s;
     struct unit *units;
+    int backlog; /* how many */
+    bool heard;  /* a result came since the timer was set */
 };
 
 /* Watch for these events on whatever socket libpq has now. Once connected it stays the same. */
@@ -103,20 +107,27 @@ static void unit_finish(struct unit *u)
     free(u);
 }
 
-/* The connection is gone: every unit gets its answer, then the owner. */
-static void lose(struct pgpipe *p, const char *reason)
+/* Nobody will answer them: each is told so. */
+static void fail_units(struct pgpipe *p)
 {
-    bool was_up = p->state == UP;
     struct unit *u = p->units, *next;
-    log_event(was_up ? LOG_WARN : LOG_NOTICE, "database_lost", log_text("connection", p->name),
-              log_text("reason", reason));
-    set_state(p, DOWN);
     p->units = NULL;
+    p->backlog = 0;
     for (; u; u = next) {
         next = u->next;
         u->error = ERR_UNAVAILABLE;
         unit_finish(u);
     }
+}
+
+/* The connection is gone: every unit gets its answer, then the owner. */
+static void lose(struct pgpipe *p, const char *reason)
+{
+    bool was_up = p->state == UP;
+    log_event(was_up ? LOG_WARN : LOG_NOTICE, "database_lost", log_text("connection", p->name),
+              log_text("reason", reason));
+    set_state(p, DOWN);
+    fail_units(p);
     if (was_up && p->owner.down)
         p->owner.down(p->owner.arg);
 }
@@ -125,6 +136,14 @@ void pgpipe_reset(struct pgpipe *p, const char *reason)
 {
     if (p->state != DOWN)
         lose(p, reason);
+}
+
+/* From here on the server has so long to say something. */
+static void expect_answer(struct pgpipe *p)
+{
+    p->heard = false;
+    if (p->state == UP)
+        set_timer(p, p->units ? p->config->statement_timeout / 1e3 + SILENCE_S : 0);
 }
 
 /* ---- sending ---- */
@@ -140,7 +159,7 @@ static void flush(struct pgpipe *p)
         watch(p, left ? EV_READ | EV_WRITE : EV_READ);
 }
 
-static struct unit *unit_push(struct pgpipe *p, int expected, pgpipe_done *done, void *arg)
+static void unit_push(struct pgpipe *p, int expected, pgpipe_done *done, void *arg)
 {
     struct unit *u = calloc(1, sizeof *u + (size_t)expected * sizeof *u->results);
     if (!u)
@@ -149,7 +168,8 @@ static struct unit *unit_push(struct pgpipe *p, int expected, pgpipe_done *done,
     u->done = done;
     u->arg = arg;
     DL_APPEND(p->units, u);
-    return u;
+    if (!p->backlog++)
+        expect_answer(p);
 }
 
 enum error pgpipe_submit(struct pgpipe *p, const struct query *queries, int count, pgpipe_done *done,
@@ -201,10 +221,12 @@ static void unit_failed(struct pgpipe *p, struct unit *u, const PGresult *res)
 static bool take(struct pgpipe *p, PGresult *res)
 {
     struct unit *u = p->units;
+    p->heard = true;
     switch (PQresultStatus(res)) {
     case PGRES_PIPELINE_SYNC:
         PQclear(res);
         DL_DELETE(p->units, u);
+        p->backlog--;
         unit_finish(u);
         return p->state != DOWN;
     case PGRES_TUPLES_OK:
@@ -244,6 +266,8 @@ static void receive(struct pgpipe *p)
     }
     if (p->conn && PQstatus(p->conn) != CONNECTION_OK)
         lose(p, PQerrorMessage(p->conn));
+    else if (p->heard)
+        expect_answer(p);
 }
 
 /* ---- connecting ---- */
@@ -306,11 +330,7 @@ static void advance(struct pgpipe *p)
 
 static void start(struct pgpipe *p)
 {
-    static const char *const keys[] = {
-        "dbname",          "application_name",    "client_encoding",     "keepalives_idle",
-        "keepalives_count", "keepalives_interval", "tcp_user_timeout", NULL};
-    const char *const values[] = {p->url, "parley-ws", "UTF8", "10", "3", "5", "20000", NULL};
-    p->conn = PQconnectStartParams(keys, values, 1);
+    p->conn = db_connect_start(p->url, "parley-ws");
     if (!p->conn || PQstatus(p->conn) == CONNECTION_BAD) {
         lose(p, PQerrorMessage(p->conn));
         return;
@@ -338,10 +358,15 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
     struct pgpipe *p = w->data;
     (void)loop;
     (void)revents;
-    if (p->state == DOWN)
+    if (p->state == DOWN) {
         start(p);
-    else
+    } else if (p->state == UP) {
+        receive(p); /* perhaps it was us who stood still, and the answer is there */
+        if (p->state == UP && !ev_is_active(&p->timer) && p->units)
+            lose(p, "no answer in time");
+    } else {
         lose(p, "timed out while connecting");
+    }
 }
 
 struct pgpipe *pgpipe_new(struct ev_loop *loop, const struct config *config, const char *url,
@@ -363,20 +388,21 @@ struct pgpipe *pgpipe_new(struct ev_loop *loop, const struct config *config, con
 
 void pgpipe_free(struct pgpipe *p)
 {
-    struct unit *u, *next;
     if (!p)
         return;
     ev_io_stop(p->loop, &p->io);
-    ev_timer_stop(p->loop, &p->timer);
     ev_prepare_stop(p->loop, &p->flush);
+    p->state = DOWN; /* nothing can be submitted any more */
     PQfinish(p->conn);
-    for (u = p->units; u; u = next) {
-        next = u->next;
-        for (int i = 0; i < u->count; i++)
-            PQclear(u->results[i]);
-        free(u);
-    }
+    p->conn = NULL;
+    fail_units(p);
+    ev_timer_stop(p->loop, &p->timer);
     free(p);
+}
+
+int pgpipe_backlog(const struct pgpipe *p)
+{
+    return p->backlog;
 }
 
 bool pgpipe_is_up(const struct pgpipe *p)

@@ -33,8 +33,11 @@ struct pgpipe_owner {
  * log shows. */
 struct pgpipe *pgpipe_new(struct ev_loop *loop, const struct config *config, const char *url,
                           const char *name, struct pgpipe_owner owner);
-/* Closes without calling back. NULL is fine. */
+/* Closes; the units under way get ERR_UNAVAILABLE, the owner is not told. NULL is fine. */
 void pgpipe_free(struct pgpipe *p);
+
+/* How many units wait for their end. */
+int pgpipe_backlog(const struct pgpipe *p);
 
 /* Can units be submitted? */
 bool pgpipe_is_up(const struct pgpipe *p);

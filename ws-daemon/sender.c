@@ -20,7 +20,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
-enum { BATCH = PGPIPE_UNIT, BACKLOG_MOST = 10000, PAIRS_MOST = 100000 };
+enum { BATCH = PGPIPE_UNIT, BACKLOG_MOST = 10000, BACKLOG_BYTES = 64 << 20, PAIRS_MOST = 100000 };
 
 /* A message on its way. */
 struct job {
@@ -50,6 +50,7 @@ struct sender {
     struct job *flying;  /* in the unit under way, in the order of its queries */
     bool busy;           /* a unit is under way */
     int backlog;
+    size_t backlog_bytes;
     double woke_at;      /* when the other daemons were last told to look, see wake() */
     struct pair *pairs;
     ev_prepare start;    /* once per turn of the loop, so that a turn's frames share a unit */
@@ -99,9 +100,15 @@ static void pair_learn(struct sender *s, int64_t a, int64_t b, int64_t conversat
 
 /* ---- answers ---- */
 
+static size_t job_bytes(const struct job *j)
+{
+    return sizeof *j + j->message.content.len + j->message.media_url.len;
+}
+
 static void job_finish(struct sender *s, struct job *j)
 {
     s->backlog--;
+    s->backlog_bytes -= job_bytes(j);
     conn_pending(j->conn, -1);
     conn_unref(j->conn);
     arena_release(&j->arena);
@@ -287,7 +294,8 @@ static struct text keep(struct arena *a, struct text t)
 enum error sender_submit(struct conn *c, const struct new_message *m)
 {
     struct sender *s = c->daemon->sender;
-    if (!pgpipe_is_up(s->pipe) || s->backlog >= BACKLOG_MOST)
+    if (!pgpipe_is_up(s->pipe) || s->backlog >= BACKLOG_MOST ||
+        s->backlog_bytes >= BACKLOG_BYTES)
         return ERR_UNAVAILABLE;
     if (m->recipient && m->recipient->id == c->me.user_id)
         return ERR_SELF_MESSAGE;
@@ -312,6 +320,7 @@ enum error sender_submit(struct conn *c, const struct new_message *m)
     j->message.sender = &j->conn->me;
     DL_APPEND(s->queue, j);
     s->backlog++;
+    s->backlog_bytes += job_bytes(j);
     conn_pending(c, 1);
     return OK;
 }

@@ -10,6 +10,7 @@
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
 #include "ws-daemon/hub.h"
+#include "ws-daemon/listener.h"
 #include "ws-daemon/presence.h"
 #include "ws-daemon/receipts.h"
 #include "ws-daemon/replay.h"
@@ -18,11 +19,10 @@
 
 #include <json-c/json.h>
 #include <libwebsockets.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum {
     TOKEN_MOST = 8192,    /* as a line of nginx's: the arguments before it are copied to the same place */
@@ -31,6 +31,8 @@ enum {
     AUTH_WITHIN_S = 10,
     PING_AFTER_S = 25,
     DROP_AFTER_S = 60,
+    RETURN_LEAST_MS = 1000,
+    RETURN_MOST_MS = 30000,
 };
 
 static const double LINGER_QUIET_S = 0.1, LINGER_MOST_S = 3;
@@ -143,7 +145,7 @@ static int on_handshake(struct lws *wsi, struct session *s)
         return refuse(wsi, ERR_NOT_FOUND);
     if (!origin_good(wsi, d))
         return refuse(wsi, ERR_ORIGIN);
-    if (d->stopping)
+    if (!d->serving)
         return refuse(wsi, ERR_UNAVAILABLE);
     if (h.token != OK && (!h.ops || h.ops->bad_token == BAD_TOKEN_HTTP))
         return refuse(wsi, h.token == ERR_DISABLED ? h.token : ERR_UNAUTHORIZED);
@@ -174,7 +176,9 @@ void server_admit(struct conn *c)
 
 static void on_established(struct conn *c)
 {
-    if (c->reason != OK && c->ops->bad_token == BAD_TOKEN_FRAME)
+    if (c->daemon->stopping)
+        conn_close(c, ERR_GOING_AWAY); /* it was accepted in the last moment */
+    else if (c->reason != OK && c->ops->bad_token == BAD_TOKEN_FRAME)
         conn_error(c, c->reason, error_sentence(c->reason));
     else if (c->reason != OK)
         conn_close(c, c->reason);
@@ -200,14 +204,33 @@ static void on_closed(struct session *s)
 
 /* ---- frames ---- */
 
+/* All come back within this time: a thousand a second is what a daemon greets in its stride, and who
+ * has waited for half a minute has waited long enough. */
+static int return_within_ms(const struct daemon *d)
+{
+    return d->conn_count < RETURN_MOST_MS - RETURN_LEAST_MS ? RETURN_LEAST_MS + d->conn_count : RETURN_MOST_MS;
+}
+
+/* The reason beside the close code: the error's code, and when the client had best come back. */
+static void reason_text(const struct conn *c, char *text, size_t size)
+{
+    const struct daemon *d = c->daemon;
+    int within = d->stopping ? d->return_within_ms : return_within_ms(d);
+    if (c->reason == ERR_GOING_AWAY)
+        snprintf(text, size, "%s retry_after_ms=%d", error_code(c->reason), (int)(drand48() * within));
+    else
+        snprintf(text, size, "%s", error_code(c->reason));
+}
+
 /* Asked once: a second time would hang up at once, and a peer (or the proxy) that writes at that moment
  * would never read the close frame. */
 static int close_now(struct conn *c)
 {
-    const char *why = error_code(c->reason);
+    char why[100]; /* a close frame has room for 123 bytes */
     if (c->leaving)
         return 0;
     c->leaving = true;
+    reason_text(c, why, sizeof why);
     lws_close_reason(c->wsi, (enum lws_close_status)error_close(c->reason), (unsigned char *)why,
                      strlen(why));
     return -1;
@@ -333,7 +356,8 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
         if (s)
             on_closed(s);
         break;
-    case LWS_CALLBACK_HTTP: return refuse(wsi, ERR_NOT_FOUND) ? -1 : 0;
+    case LWS_CALLBACK_HTTP: /* a request that is no handshake: `make run` asks like this whether we serve */
+        return refuse(wsi, daemon_of(wsi)->serving ? ERR_NOT_FOUND : ERR_UNAVAILABLE) ? -1 : 0;
     default: return lws_callback_http_dummy(wsi, reason, user, in, len);
     }
     return 0;
@@ -355,51 +379,35 @@ static void log_lws(int level, const char *line)
     log_event(level == LLL_ERR ? LOG_ERROR : LOG_WARN, "libwebsockets", log_text("message", text));
 }
 
-static void fill_address(struct lws_context_creation_info *info, const char *listen)
-{
-    const char *colon = strrchr(listen, ':');
-    static char host[256];
-    if (!colon || strchr(listen, '/')) {
-        unlink(listen);
-        info->options |= LWS_SERVER_OPTION_UNIX_SOCK;
-        info->iface = listen;
-        return;
-    }
-    snprintf(host, sizeof host, "%.*s", (int)(colon - listen), listen);
-    info->port = atoi(colon + 1);
-    info->iface = *host ? host : NULL;
-    if (*host && !strchr(host, ':')) /* with IPv6 on, an IPv4 address would bind every interface */
-        info->options |= LWS_SERVER_OPTION_DISABLE_IPV6;
-}
-
-void server_listen(struct daemon *d)
+bool server_new(struct daemon *d)
 {
     void *loops[] = {d->loop};
     struct lws_context_creation_info info = {0};
-    if (d->lws)
-        return;
     lws_set_log_level(LLL_ERR | LLL_WARN, log_lws);
-    info.options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_VALIDATE_UTF8 |
-                   LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND;
+    info.options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_VALIDATE_UTF8;
+    info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
     info.foreign_loops = loops;
     info.protocols = protocols;
     info.max_http_header_data = HEADERS_MOST;
     info.user = d;
-    fill_address(&info, d->config.ws_listen);
     d->lws = lws_create_context(&info);
-    if (!d->lws) {
-        log_event(LOG_ERROR, "cannot_listen", log_text("address", d->config.ws_listen));
-        ev_break(d->loop, EVBREAK_ALL);
+    return d->lws != NULL;
+}
+
+void server_serve(struct daemon *d)
+{
+    if (d->serving || d->stopping)
         return;
-    }
-    if (strchr(d->config.ws_listen, '/'))
-        chmod(d->config.ws_listen, 0666);
+    d->serving = true;
+    listener_accept(d);
     log_event(LOG_NOTICE, "listening", log_text("address", d->config.ws_listen));
 }
 
 void server_stop(struct daemon *d)
 {
     d->stopping = true;
+    d->return_within_ms = return_within_ms(d);
+    listener_close(d);
     for (struct conn *c = d->conns, *next; c; c = next) {
         next = c->next;
         conn_close(c, ERR_GOING_AWAY);

@@ -2,12 +2,18 @@
 #ifndef PARLEY_SERVER_H
 #define PARLEY_SERVER_H
 
+#include "shared/error.h"
+
+#include <stdbool.h>
+
 struct daemon;
 struct conn;
 
-/* Starts listening on WS_LISTEN; no-op when it does already. A socket that cannot be bound ends the
- * loop, and main exits. */
-void server_listen(struct daemon *d);
+/* Makes the context, which has nothing to do yet. False after logging why not. */
+MUSTCHECK bool server_new(struct daemon *d);
+
+/* Everything a socket needs is there: lets them in. No-op when it does already. */
+void server_serve(struct daemon *d);
 
 /* An authenticated socket joins the hub, catches up and goes live. */
 void server_admit(struct conn *c);
@@ -16,7 +22,7 @@ void server_admit(struct conn *c);
  * expired or that never authenticated. (libwebsockets' own timers run late on a foreign loop.) */
 void server_sweep(struct daemon *d);
 
-/* Closes every socket with 1001 and stops taking new ones. */
+/* Closes every socket with 1001, and tells each when to come back; takes no new ones. */
 void server_stop(struct daemon *d);
 
 /* Frees the context; after the loop has ended. */
