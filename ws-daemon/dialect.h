@@ -8,6 +8,8 @@
 #include "ws-daemon/conn.h"
 #include "ws-daemon/feed.h"
 
+#include <stdio.h>
+
 /* Somebody types, or stopped, in a conversation of the receiver. */
 struct typing {
     bool on;
@@ -28,7 +30,7 @@ enum bad_token {
 typedef enum error operation(struct conn *c, struct input *in);
 
 struct operation_entry {
-    const char *type; /* value of the dialect's type member; NULL: any frame */
+    const char *type; /* as find_type tells it, or value of the type member; NULL: any frame */
     bool greeting;    /* allowed before authentication */
     operation *run;
 };
@@ -41,6 +43,8 @@ struct dialect_ops {
     bool own_differs;        /* a message looks different to its sender */
     enum bad_token bad_token;
     const char *type_member; /* of inbound frames; NULL: they have none */
+    /* Which operation a frame asks for, where more than one member tells; NULL: type_member does. */
+    enum error (*find_type)(struct input *in, struct text *type);
     const struct operation_entry *operations; /* the last has run NULL */
 
     /* Renderings; each returns a json_object the caller owns. */
@@ -70,6 +74,10 @@ const struct dialect_ops *dialect_ops_of(enum dialect d);
 const struct dialect_ops *dialect_ops_by_subprotocol(const char *name);
 /* False when the path is no socket path. */
 bool dialect_of_path(const char *path, const struct dialect_ops **out);
+
+/* Every inbound operation of every dialect, `<dialect> <type>` a line, - for any frame: for people and
+ * for the tests, which try each one. */
+void dialects_print(FILE *out);
 
 /* Parses one text frame and runs its operation, answering errors. */
 void dialect_frame(struct conn *c, const char *text, size_t len);

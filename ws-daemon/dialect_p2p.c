@@ -88,7 +88,7 @@ static enum error read_addressee(const struct conn *c, struct input *in, const c
     return input_ref(in, person, true, &out->ref);
 }
 
-static enum error set_recipient(struct conn *c, struct input *in)
+static enum error on_set_recipient(struct conn *c, struct input *in)
 {
     struct addressee to;
     if (!input_has(in, "user_id") && !input_has(in, "group_id"))
@@ -103,7 +103,8 @@ static enum error set_recipient(struct conn *c, struct input *in)
     json_object_object_add(o, "type", json_object_new_string("system"));
     json_object_object_add(o, "sender_id", json_object_new_int(0));
     json_object_object_add(o, "content", json_object_new_string("Recipient set"));
-    json_object_object_add(o, to.is_group ? "group_id" : "recipient_id", json_object_new_int64(to.ref.id));
+    json_object_object_add(o, to.is_group ? "group_id" : "recipient_id",
+                           json_object_new_int64(to.ref.id));
     struct frame *f = frame_json(o);
     conn_reply(c, f);
     frame_unref(f);
@@ -117,11 +118,14 @@ static enum error on_typing(struct conn *c, struct input *in)
     return e == OK ? typing_notice(c, true, &to.ref, to.is_group ? NULL : &to.ref) : e;
 }
 
-static enum error on_message(struct conn *c, struct input *in, struct text type)
+static enum error on_message(struct conn *c, struct input *in)
 {
-    struct new_message m = {.type = type.len ? type.s : NULL};
+    struct new_message m = {0};
     struct addressee to;
-    enum error e = read_addressee(c, in, "recipient_id", &to);
+    struct text type;
+    enum error e = input_text_optional(in, "type", &type);
+    if (e == OK)
+        e = read_addressee(c, in, "recipient_id", &to);
     if (e == OK)
         e = input_text_optional(in, "media_url", &m.media_url);
     if (!m.media_url.len)
@@ -130,24 +134,24 @@ static enum error on_message(struct conn *c, struct input *in, struct text type)
         e = dialect_read_message(c, in, "content", &m);
     if (e == OK && type.len > TYPE_MOST)
         e = input_fail(in, ERR_INVALID_FIELD, "type may have at most %d bytes", TYPE_MOST);
+    m.type = type.len ? type.s : NULL;
     return e == OK ? send_to(c, &to, &m) : e;
 }
 
 /* A frame is an action, a typing notice, or a message of any other type. */
-static enum error on_frame(struct conn *c, struct input *in)
+static enum error find_type(struct input *in, struct text *out)
 {
     struct text action, type;
     enum error e = input_text_optional(in, "action", &action);
     if (e == OK)
         e = input_text_optional(in, "type", &type);
-    if (e != OK)
-        return e;
-    if (action.s)
-        return strcmp(action.s, "set_recipient") ? input_fail(in, ERR_INVALID_FIELD, "unknown action")
-                                                 : set_recipient(c, in);
-    if (type.s && !strcmp(type.s, "typing"))
-        return on_typing(c, in);
-    return on_message(c, in, type);
+    if (e == OK && action.s && strcmp(action.s, "set_recipient"))
+        e = input_fail(in, ERR_INVALID_FIELD, "unknown action");
+    if (e == OK)
+        *out = action.s                              ? action
+               : type.s && !strcmp(type.s, "typing") ? type
+                                                     : (struct text){"", 0};
+    return e;
 }
 
 /* Plain text to whom set_recipient named. */
@@ -170,7 +174,9 @@ static bool on_text(struct conn *c, const char *text, size_t len)
 }
 
 static const struct operation_entry operations[] = {
-    {NULL, false, on_frame},
+    {"set_recipient", false, on_set_recipient},
+    {"typing", false, on_typing},
+    {NULL, false, on_message},
     {0},
 };
 
@@ -183,6 +189,7 @@ const struct dialect_ops dialect_p2p = {
     .pending = true,
     .receipts = true,
     .bad_token = BAD_TOKEN_HTTP,
+    .find_type = find_type,
     .operations = operations,
     .error = error_frame,
     .message = message_frame,

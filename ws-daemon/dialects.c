@@ -58,7 +58,9 @@ static const struct operation_entry *find(const struct conn *c, struct input *in
 {
     const struct operation_entry *o = c->ops->operations;
     struct text type = {0};
-    if (c->ops->type_member)
+    if (c->ops->find_type)
+        *e = c->ops->find_type(in, &type);
+    else if (c->ops->type_member)
         *e = input_text(in, c->ops->type_member, &type);
     for (; *e == OK && o->run; o++)
         if (!o->type || !strcmp(o->type, type.s))
@@ -66,6 +68,13 @@ static const struct operation_entry *find(const struct conn *c, struct input *in
     if (*e == OK)
         *e = input_fail(in, ERR_INVALID_FIELD, "unknown %s", c->ops->type_member);
     return NULL;
+}
+
+void dialects_print(FILE *out)
+{
+    for (int i = 0; i < COUNT; i++)
+        for (const struct operation_entry *o = dialects[i]->operations; o->run; o++)
+            fprintf(out, "%s %s\n", dialect_name(dialects[i]->dialect), o->type ? o->type : "-");
 }
 
 void dialect_frame(struct conn *c, const char *text, size_t len)

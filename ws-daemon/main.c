@@ -4,6 +4,7 @@
 #include "shared/log.h"
 #include "ws-daemon/conn.h"
 #include "ws-daemon/daemon.h"
+#include "ws-daemon/dialect.h"
 #include "ws-daemon/dispatch.h"
 #include "ws-daemon/feed.h"
 #include "ws-daemon/hub.h"
@@ -18,6 +19,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sysexits.h>
 #include <time.h>
@@ -194,6 +196,10 @@ int main(int argc, char **argv)
 {
     struct daemon d = {0};
     bool check_sql = false;
+    if (argc == 2 && !strcmp(argv[1], "--ops")) {
+        dialects_print(stdout);
+        return EXIT_SUCCESS;
+    }
     enum config_result result = config_load("ws-daemon", argc, argv, &d.config, &check_sql);
     if (result != CONFIG_OK)
         return result == CONFIG_EXIT ? EXIT_SUCCESS : EX_CONFIG;
