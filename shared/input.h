@@ -17,7 +17,8 @@ struct input {
     char detail[200];         /* "": the error's own sentence says it */
 };
 
-/* Parses len bytes: one JSON object, valid UTF-8, at most 32 levels deep, nothing behind it.
+/* Parses len bytes: one JSON object, valid UTF-8, at most 32 levels deep and of some 4,096
+ * values, nothing behind it.
  * ERR_BAD_JSON, ERR_INVALID_BODY. Release in any case. */
 MUSTCHECK enum error input_parse(struct input *in, const char *bytes, size_t len);
 

@@ -221,6 +221,28 @@ static void test_depth_is_bounded(void **state)
     assert_int_equal(parse_nested(10000, false), ERR_BAD_JSON);
 }
 
+/* A list of n empty objects. */
+static enum error parse_many(int n)
+{
+    struct input in;
+    char *body = malloc((size_t)n * 3 + 10), *p = stpcpy(body, "{\"a\":[{}");
+    for (int i = 1; i < n; i++)
+        p = stpcpy(p, ",{}");
+    p = stpcpy(p, "]}");
+    enum error e = parse_bytes(&in, body, (size_t)(p - body));
+    input_release(&in);
+    free(body);
+    return e;
+}
+
+static void test_the_number_of_values_is_bounded(void **state)
+{
+    (void)state;
+    assert_int_equal(parse_many(2000), OK);
+    assert_int_equal(parse_many(2100), ERR_BAD_JSON);
+    assert_int_equal(parse_many(300000), ERR_BAD_JSON);
+}
+
 static void test_the_last_of_two_members_with_one_name_counts(void **state)
 {
     struct input in;
@@ -285,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_invalid_utf8_is_refused),
         cmocka_unit_test(test_surrogates_come_in_pairs),
         cmocka_unit_test(test_depth_is_bounded),
+        cmocka_unit_test(test_the_number_of_values_is_bounded),
         cmocka_unit_test(test_the_last_of_two_members_with_one_name_counts),
         cmocka_unit_test(test_texts_are_strings_kept_to_the_byte),
         cmocka_unit_test(test_a_nul_in_a_members_name_does_not_shorten_it),
