@@ -59,10 +59,13 @@ def _resolver():
     return RefResolver.from_schema({"components": {"schemas": _closed(copy.deepcopy(reference()["components"]["schemas"]))}})
 
 
+def schema_validator(schema):
+    return Draft202012Validator(_closed(schema), resolver=_resolver(), format_checker=FormatChecker())
+
+
 def assert_matches(value, schema, what):
     """value is what schema describes, and holds nothing that schema does not."""
-    validator = Draft202012Validator(_closed(schema), resolver=_resolver(), format_checker=FormatChecker())
-    faults = [f"{'/'.join(map(str, e.absolute_path))}: {e.message}" for e in validator.iter_errors(value)]
+    faults = [f"{'/'.join(map(str, e.absolute_path))}: {e.message}" for e in schema_validator(schema).iter_errors(value)]
     assert not faults, f"{what}: " + "; ".join(faults[:5]) + f"\n{json.dumps(value)[:600]}"
 
 
