@@ -3,9 +3,13 @@
 #
 # Sources are found by folder: shared/ becomes libparley.a, every other folder one program from its
 # main.c and a library from the rest, so that unit tests can link whatever they look at.
-# SAN=1 does everything with ASan and UBSan, in a build directory of its own.
+# SAN=1 does everything with ASan and UBSan, in a build directory of its own; FUZZ=1 is for `make fuzz`.
 
-ifdef SAN
+ifdef FUZZ
+BUILD    := build-fuzz
+CC       := clang
+OPTIMISE := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
+else ifdef SAN
 BUILD    := build-san
 OPTIMISE := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 else
@@ -33,13 +37,16 @@ parleyctl_LIBS := -lcurl
 present  = $(foreach p,$1,$(if $(wildcard $($p_DIR)/main.c),$p))
 objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $1/*.c))
 PROGRAMS := $(call present,fcgi-app ws-daemon courier parleyctl)
-UNITS    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c))
+TARGETS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+UNITS    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c)) $(TARGETS:%=$(BUILD)/unit/fuzz_%)
 LIBS     := $(PROGRAMS:%=$(BUILD)/lib%.a) $(BUILD)/libparley.a
-C_FILES   = $(wildcard shared/*.[ch] $(foreach p,$(PROGRAMS),$($p_DIR)/*.[ch]) tests/unit/*.[ch] tests/bench/*.[ch])
+C_FILES   = $(wildcard shared/*.[ch] $(foreach p,$(PROGRAMS),$($p_DIR)/*.[ch]) tests/unit/*.[ch] tests/bench/*.[ch] tests/fuzz/*.c tests/fuzz/support/*.[ch])
 
 all: $(LIBS) $(PROGRAMS:%=$(BUILD)/%)  ## build everything (the default)
 
 units: $(UNITS)
+
+fuzzers: $(TARGETS:%=$(BUILD)/fuzz/%)
 
 run:  ## install what is missing, build, run Parley on PORT (8080) until Ctrl-C
 	@ctl/stack.sh run
@@ -66,12 +73,17 @@ bench:  ## measure, each figure beside a bare counterpart's
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@tests/bench/run.sh
 
+fuzz:  ## run every fuzz target for FUZZ_S (30) seconds under ASan and UBSan
+	@ctl/install.sh build fuzz
+	@$(MAKE) --no-print-directory -j$$(nproc) FUZZ=1 fuzzers
+	@tests/fuzz/run.sh $(TARGETS)
+
 format:  ## lay out the C sources as .clang-format says
 	@ctl/install.sh format
 	@clang-format -i $(C_FILES)
 
 clean:  ## remove what was built (var/ stays)
-	rm -rf build build-san $(BUILD)
+	rm -rf build build-san build-fuzz $(BUILD)
 
 help:  ## show this
 	@echo 'make TARGET, where TARGET is one of'
@@ -113,8 +125,32 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBS)
 	@echo '  LINK $@'
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(foreach p,$(PROGRAMS),$($p_LIBS)) $(LDLIBS) -lcmocka
 
--include $(wildcard $(BUILD)/obj/*/*.d $(BUILD)/obj/*/*/*.d)
+# A fuzz target has its own PostgreSQL, libwebsockets and bcrypt: tests/fuzz/support/. As a unit program
+# it replays its corpus; with FUZZ=1 libFuzzer drives it.
+WRAPPED := pgpipe_new pgpipe_free pgpipe_is_up pgpipe_submit pgpipe_hurry pgpipe_reset db_run db_execute \
+           session_user password_hash password_matches lws_callback_on_writable lws_set_timeout lws_rx_flow_control
+FUZZ_SUPPORT := $(BUILD)/obj/tests/fuzz/support
+FUZZ_LINK = $(CC) $(CFLAGS) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) -Wl,--start-group \
+            $(filter %.a,$^) -Wl,--end-group $(foreach p,$(PROGRAMS),$($p_LIBS)) $(LDLIBS)
+
+$(BUILD)/libfuzz.a: $(filter-out %/replay.o,$(call objects,tests/fuzz/support))
+
+$(BUILD)/unit/fuzz_%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_SUPPORT)/replay.o $(BUILD)/libfuzz.a $(LIBS)
+	@mkdir -p $(@D)
+	@echo '  LINK $@'
+	@$(FUZZ_LINK) -lcmocka
+
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libfuzz.a $(LIBS)
+	@mkdir -p $(@D)
+	@echo '  LINK $@'
+	@$(FUZZ_LINK) -fsanitize=fuzzer
+
+-include $(wildcard $(BUILD)/obj/*/*.d $(BUILD)/obj/*/*/*.d $(BUILD)/obj/*/*/*/*.d)
 
 .SECONDARY:
 .DELETE_ON_ERROR:
+<<<<<<< HEAD
 .PHONY: all units run start upgrade stop status test bench format clean help FORCE
+=======
+.PHONY: all units fuzzers fuzz run start stop status test bench format clean help FORCE
+>>>>>>> c8d7976 (fuzz: libFuzzer targets for everything that reads foreign bytes, replayed by make test; a cut presence payload is read no further, the word localhost is no origin)

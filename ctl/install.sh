@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs with apt what a task needs and this machine lacks, asking nothing and starting nothing.
-# Usage: ctl/install.sh [build] [run] [test] [format]
+# Usage: ctl/install.sh [build] [run] [test] [format] [fuzz] [analyze] [valgrind]
 set -euo pipefail
 
 # The tasks; wanted() finds them by name.
@@ -12,6 +12,9 @@ run="curl libwebsockets-evlib-ev s6"
 test="libcmocka-dev python3-aiosmtpd python3-psycopg2 python3-pytest python3-pytest-xdist
       python3-jsonschema python3-requests python3-websocket python3-yaml"
 format="clang-format"
+fuzz="clang libclang-rt-14-dev"
+analyze="clang-tidy cppcheck"
+valgrind="valgrind"
 }
 
 SUDO=

@@ -34,8 +34,9 @@ bool origin_allowed(const char *setting, const char *origin)
     for (const char *p = setting; *p;) {
         p += strspn(p, ", ");
         size_t n = strcspn(p, ", ");
-        if ((n == 1 && *p == '*') || (n && n == len && !strncmp(p, origin, n)) ||
-            (n == 9 && !strncmp(p, "localhost", 9) && is_localhost(origin)))
+        bool word = n == 9 && !strncmp(p, "localhost", 9); /* no origin, though one could be sent */
+        if ((n == 1 && *p == '*') ||
+            (word ? is_localhost(origin) : n && n == len && !strncmp(p, origin, n)))
             return true;
         p += n;
     }

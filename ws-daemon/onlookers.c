@@ -118,8 +118,11 @@ static void went(struct onlookers *o, int64_t id)
 
 void onlookers_said(struct daemon *d, const char *payload)
 {
-    bool online = !strncmp(payload, "presence on", 11);
-    const char *at = payload + strlen(online ? "presence on" : "presence off");
+    static const char on[] = "presence on ", off[] = "presence off ";
+    bool online = !strncmp(payload, on, strlen(on));
+    if (!online && strncmp(payload, off, strlen(off)))
+        return;
+    const char *at = payload + strlen(online ? on : off);
     char *end;
     for (int64_t id; (id = strtoll(at, &end, 10)) > 0; at = end)
         (online ? came : went)(d->onlookers, id);

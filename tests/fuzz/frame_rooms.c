@@ -1,0 +1,8 @@
+/* Frames of the dialect rooms. */
+#include "tests/fuzz/support/fuzz.h"
+#include "tests/fuzz/support/sockets.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    return sockets_fuzz(&dialect_rooms, data, size);
+}

@@ -1,0 +1,24 @@
+/* PostgreSQL for fuzz targets: what the programs hand to it is looked at, and answered as the target
+ * wishes. The linker puts these functions in the place of pgpipe.c's, db.c's and a few others
+ * (--wrap, see the Makefile). */
+#ifndef PARLEY_FUZZ_DATABASE_H
+#define PARLEY_FUZZ_DATABASE_H
+
+enum answer {
+    ANSWER_ROW,     /* a row, for the statements whose columns are known here; else as ANSWER_AWAY */
+    ANSWER_AWAY,    /* ERR_UNAVAILABLE */
+    ANSWER_FAILED,  /* ERR_INTERNAL */
+    ANSWER_KEY,     /* the client key is taken at the same moment */
+    ANSWERS
+};
+
+/* May units be submitted to the daemon's pipes? */
+extern _Bool database_up;
+
+/* Answers everything that was submitted so far; what is submitted by that waits for the next time. */
+void database_answer(enum answer how);
+
+/* NOTIFY arrives on the connection that listens. */
+void database_notify(const char *payload);
+
+#endif
