@@ -7,7 +7,6 @@
 #include "tests/fuzz/support/fuzz.h"
 #include "ws-daemon/pgpipe.h"
 
-#include <endian.h>
 #include <string.h>
 
 /* Declared by what they stand for, so that the compiler compares. */
@@ -110,14 +109,14 @@ static PGresult *row_of(const char *columns)
 {
     PGresult *res = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
     PGresAttDesc descriptions[8] = {0};
-    uint64_t number = htobe64(42);
+    static char name[] = "column", number[8] = {0, 0, 0, 0, 0, 0, 0, 42}, yes[1] = {1}, list[3] = "2,3";
     int count = (int)strlen(columns);
     for (int i = 0; i < count; i++)
-        descriptions[i].name = (char[]){"column"};
+        descriptions[i].name = name;
     CHECK(res && PQsetResultAttrs(res, count, descriptions));
     for (int i = 0; i < count; i++) {
-        char *value = columns[i] == 'i' ? (char *)&number : columns[i] == 'b' ? (char[]){1} : (char[]){"2,3"};
-        CHECK(PQsetvalue(res, 0, i, value, columns[i] == 'i' ? 8 : columns[i] == 'b' ? 1 : 3));
+        char *value = columns[i] == 'i' ? number : columns[i] == 'b' ? yes : list;
+        CHECK(PQsetvalue(res, 0, i, value, columns[i] == 'i' ? sizeof number : columns[i] == 'b' ? 1 : sizeof list));
     }
     return res;
 }
