@@ -16,7 +16,7 @@ from parley.sockets import dm_socket  # noqa: E402
 from parley.stack import Stack  # noqa: E402
 
 #: Files that take longest, so that the workers begin with them.
-FIRST = ("test_faults", "test_run", "test_sql_and_config", "test_common_limits")
+FIRST = ("test_chaos", "test_faults", "test_run", "test_sql_and_config", "test_common_limits")
 
 
 def pytest_configure(config):

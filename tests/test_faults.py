@@ -137,17 +137,10 @@ def test_busy_auth_pool_holds_up_nothing_else(stack, alice, bob, connect):
 
 # ---------------------------------------------------------------------- while messages flow
 
-def listener_pids(stack):
-    """The daemons' backends that LISTEN."""
-    return [pid for pid, in stack.query(
-        "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'parley-ws%' "
-        "AND (query LIKE '%changes AS MATERIALIZED%' OR query LIKE 'LISTEN%' OR application_name LIKE '%feed')")]
-
-
 def test_terminated_listen_backend_loses_nothing(stack):
     with Traffic(stack) as traffic:
         for _ in range(3):
-            pids = eventually(lambda: len(found := listener_pids(stack)) == 2 and found, 10, "both daemons LISTEN")
+            pids = eventually(lambda: len(found := stack.listeners()) == 2 and found, 10, "both daemons LISTEN")
             for pid in pids:
                 assert stack.query("SELECT pg_terminate_backend(%s)", pid) == [(True,)]
             traffic.flow(15)

@@ -108,6 +108,15 @@ class Conv(Dm):
         assert resp.status_code == 200, resp.text
         return resp.json()
 
+    def whole_history(self, c):
+        """Every message, oldest first."""
+        page = self.page(c, limit=100)
+        found = page["messages"]
+        while page["next_cursor"]:
+            page = self.page(c, limit=100, cursor=page["next_cursor"])
+            found += page["messages"]
+        return found[::-1]
+
     def texts(self, c, **query):
         return [m["body"] for m in self.page(c, **query)["messages"]]
 

@@ -177,6 +177,20 @@ class Person:
         found = [said(surface, m) for m in (page if surface == "dm" else page["messages"])]
         return found if surface in ("p2p", "rooms") else found[::-1]
 
+    def read_all(self, surface, talk):
+        """What was ever said, oldest first, by this surface's way of paging."""
+        if surface == "dm":
+            found = self.dm.whole_history(talk.other.uuid)
+        elif surface == "conv":
+            found = self.conv.whole_history(talk.uuid)
+        elif surface == "groups":
+            found = [m for page in self.groups.pages(talk.place, 100) for m in page][::-1]
+        elif surface == "rooms":
+            found = self.rooms.whole_history(talk.number)
+        else:
+            found = self.p2p.whole_history(talk.other.number if talk.other else talk.number)
+        return [said(surface, m) for m in found]
+
     # ------------------------------------------------------------------ sockets
 
     def listen(self, surface, talk, **options):
@@ -205,11 +219,11 @@ def hears_nothing(sock, seconds=0.3):
     raise AssertionError(f"{sock.surface}: {heard}")
 
 
-def shout(sock, talk, text):
+def shout(sock, talk, text, **more):
     """Send over a socket."""
     if sock.surface == "dm":
-        sock.say(talk.other.uuid, text)
+        sock.say(talk.other.uuid, text, **more)
     elif sock.surface == "p2p":
-        sock.say(talk.other.number if talk.other else talk.number, text)
+        sock.say(talk.other.number if talk.other else talk.number, text, **more)
     else:
-        sock.say({"conv": talk.uuid, "groups": talk.place, "rooms": talk.number}[sock.surface], text)
+        sock.say({"conv": talk.uuid, "groups": talk.place, "rooms": talk.number}[sock.surface], text, **more)

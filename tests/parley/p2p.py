@@ -106,6 +106,14 @@ class P2p(Api):
         assert set(answer) == {"messages", "count"} and answer["count"] == len(answer["messages"])
         return answer["messages"]
 
+    def whole_history(self, other):
+        """Every message with other, a person or a group, oldest first."""
+        page = found = self.page(other, limit=100)
+        while len(page) == 100:
+            page = self.page(other, limit=100, before_id=page[0]["id"])
+            found = page + found
+        return found
+
     def texts(self, other, **query):
         return [m["content"] for m in self.page(other, **query)]
 

@@ -233,8 +233,12 @@ class Stack:
     def conninfo(self, dbname="parley"):
         if self.env.get("DATABASE_URL"):
             return self.env["DATABASE_URL"]
-        user = "www-data" if os.getuid() == 0 else os.environ.get("USER") or str(os.getuid())
-        return f"host={self.var}/run user={user} dbname={dbname}"
+        return f"host={self.var}/run user={self.role()} dbname={dbname}"
+
+    @staticmethod
+    def role():
+        """Whom the services run as, and the role they have in the private cluster."""
+        return "www-data" if os.getuid() == 0 else os.environ.get("USER") or str(os.getuid())
 
     def db(self, dbname="parley", autocommit=True):
         """A connection of the test's own to the stack's database."""
@@ -252,6 +256,12 @@ class Stack:
                 return cur.fetchall() if cur.description else []
         finally:
             conn.close()
+
+    def listeners(self):
+        """The pids of the daemons' backends that LISTEN."""
+        return [pid for pid, in self.query(
+            "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'parley-ws%' "
+            "AND (query LIKE '%changes AS MATERIALIZED%' OR query LIKE 'LISTEN%' OR application_name LIKE '%feed')")]
 
     def disable(self, username):
         """Disable an account as an administrator's command does: the row, the event, the wake-up."""
