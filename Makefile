@@ -73,5 +73,86 @@ bench:  ## measure, each figure beside a bare counterpart's
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@tests/bench/run.sh
 
+fuzz:  ## run every fuzz target for FUZZ_S (30) seconds under ASan and UBSan
+	@ctl/install.sh build fuzz
+	@$(MAKE) --no-print-directory -j$$(nproc) FUZZ=1 fuzzers
+	@tests/fuzz/run.sh $(TARGETS)
+
+chaos:  ## kill, stop and cut off parts at random for CHAOS_S (120) seconds; nothing may be lost
+	@ctl/install.sh build run test
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@cd tests && /usr/bin/python3 -m chaos
+
+format:  ## lay out the C sources as .clang-format says
+	@ctl/install.sh format
+	@clang-format -i $(C_FILES)
+
+clean:  ## remove what was built (var/ stays)
+	rm -rf build build-san build-fuzz $(BUILD)
+
+help:  ## show this
+	@echo 'make TARGET, where TARGET is one of'
+	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo 'Settings: PORT=8080 ADDRESS=127.0.0.1 VAR=var (state directory), DATABASE_URL (instead of a'
+	@echo 'private cluster), DAEMONS=1 API_WORKERS=4 AUTH_WORKERS=2, SAN=1, CHAOS_S=120 CHAOS_SEED (to repeat a run).'
+
+# The schema the programs were built for, and their version: rewritten only when they change.
+$(BUILD)/gen/schema_version.h: FORCE
+	@mkdir -p $(@D)
+	@schema=$$(ls db/ | sed -n 's/^0*\([0-9]\+\)_.*\.sql$$/\1/p' | sort -n | tail -n 1); \
+	version=$$(git describe --tags --always --dirty 2>/dev/null || echo 0.1.0); \
+	printf '#define SCHEMA_VERSION %s\n#define VERSION "%s"\n' "$${schema:-0}" "$$version" >$@.new
+	@cmp -s $@ $@.new && rm $@.new || mv $@.new $@
+
+$(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/gen/schema_version.h
+	@mkdir -p $(@D)
+	@echo '  CC   $<'
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Archives are made anew: an object whose source is gone must not stay inside.
+%.a:
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(BUILD)/libparley.a: $(call objects,shared)
+
+define program_rules
+$(BUILD)/lib$1.a: $(filter-out %/main.o,$(call objects,$($1_DIR)))
+$(BUILD)/$1: $(BUILD)/obj/$($1_DIR)/main.o $(BUILD)/lib$1.a $(BUILD)/libparley.a
+	@echo '  LINK $$@'
+	@$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ $$($1_LIBS) $$(LDLIBS)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program_rules,$p)))
+
+# A unit test links what it uses of any program.
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBS)
+	@mkdir -p $(@D)
+	@echo '  LINK $@'
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(foreach p,$(PROGRAMS),$($p_LIBS)) $(LDLIBS) -lcmocka
+
+# A fuzz target has its own PostgreSQL, libwebsockets and bcrypt: tests/fuzz/support/. As a unit program
+# it replays its corpus; with FUZZ=1 libFuzzer drives it.
+WRAPPED := pgpipe_new pgpipe_free pgpipe_is_up pgpipe_submit pgpipe_hurry pgpipe_reset db_run db_execute \
+           session_user password_hash password_matches lws_callback_on_writable lws_set_timeout lws_rx_flow_control
+FUZZ_SUPPORT := $(BUILD)/obj/tests/fuzz/support
+FUZZ_LINK = $(CC) $(CFLAGS) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) -Wl,--start-group \
+            $(filter %.a,$^) -Wl,--end-group $(foreach p,$(PROGRAMS),$($p_LIBS)) $(LDLIBS)
+
+$(BUILD)/libfuzz.a: $(filter-out %/replay.o,$(call objects,tests/fuzz/support))
+
+$(BUILD)/unit/fuzz_%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_SUPPORT)/replay.o $(BUILD)/libfuzz.a $(LIBS)
+	@mkdir -p $(@D)
+	@echo '  LINK $@'
+	@$(FUZZ_LINK) -lcmocka
+
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libfuzz.a $(LIBS)
+	@mkdir -p $(@D)
+	@echo '  LINK $@'
+	@$(FUZZ_LINK) -fsanitize=fuzzer
+
+-include $(wildcard $(BUILD)/obj/*/*.d $(BUILD)/obj/*/*/*.d $(BUILD)/obj/*/*/*/*.d)
+
+.SECONDARY:
+.DELETE_ON_ERROR:
 # Every target that `make help` lists, and some that it does not.
 .PHONY: units fuzzers FORCE $(shell sed -n 's/^\([a-z]*\):.*  ## .*/\1/p' $(firstword $(MAKEFILE_LIST)))
