@@ -87,6 +87,45 @@ format:  ## lay out the C sources as .clang-format says
 	@ctl/install.sh format
 	@clang-format -i $(C_FILES)
 
+# ---- installing; DESTDIR is where a package is put together
+PREFIX     ?= /usr/local
+SYSCONFDIR ?= /etc/parley
+LIBEXECDIR  = $(PREFIX)/libexec/parley
+DATADIR     = $(PREFIX)/share/parley
+DOCDIR      = $(PREFIX)/share/doc/parley
+UNITDIR     = $(PREFIX)/lib/systemd/system
+SERVICES    = $(filter-out parleyctl,$(PROGRAMS))
+FILL_IN     = sed -e 's|@LIBEXECDIR@|$(LIBEXECDIR)|' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|' -e 's|@DOCDIR@|$(DOCDIR)|'
+# What stands between two marks in nginx.conf, as a file of its own; the first daemon is ws@1.
+NGINX_PART  = sed -n '/---- BEGIN $1/,/---- END $1/p' nginx.conf | sed -e '1d;$$d' -e 's|/run/parley/ws\.sock|/run/parley/ws-1.sock|'
+
+install: all  ## put everything under PREFIX (/usr/local), settings in SYSCONFDIR (/etc/parley); DESTDIR for packages
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(LIBEXECDIR) $(DATADIR)/db $(DATADIR)/nginx $(DOCDIR) $(SYSCONFDIR) \
+	    $(UNITDIR)/parley-.service.d $(PREFIX)/lib/sysusers.d $(PREFIX)/lib/tmpfiles.d)
+	install -m 755 $(SERVICES:%=$(BUILD)/%) $(DESTDIR)$(LIBEXECDIR)
+	$(if $(filter parleyctl,$(PROGRAMS)),install -m 755 $(BUILD)/parleyctl $(DESTDIR)$(PREFIX)/bin)
+	install -m 644 db/*.sql $(DESTDIR)$(DATADIR)/db
+	install -m 755 db/migrate.sh $(DESTDIR)$(DATADIR)/db
+	$(call NGINX_PART,http) >$(DESTDIR)$(DATADIR)/nginx/http.conf
+	$(call NGINX_PART,server) >$(DESTDIR)$(DATADIR)/nginx/server.conf
+	install -m 644 README.md LICENSE nginx.conf $(wildcard docs/*.md docs/*.yaml docs/*.json) $(DESTDIR)$(DOCDIR)
+	cd ctl/systemd && for unit in parley*.target parley*.socket parley*.service parley-.service.d/*; do \
+	    $(FILL_IN) $$unit >$(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
+	install -m 644 ctl/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/parley.conf
+	install -m 644 ctl/systemd/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/parley.conf
+	test -e $(DESTDIR)$(SYSCONFDIR)/parley.env || install -m 640 ctl/parley.env $(DESTDIR)$(SYSCONFDIR)/parley.env
+
+DEB_TREE = build/deb/parley
+
+deb:  ## build build/deb/parley_*.deb and see what lintian says
+	@ctl/install.sh build deb
+	rm -rf build/deb
+	mkdir -p $(DEB_TREE)
+	git ls-files -z | xargs -0 cp --parents -t $(DEB_TREE)
+	cp -r ctl/debian $(DEB_TREE)/debian
+	cd $(DEB_TREE) && dpkg-buildpackage --build=binary --unsigned-changes
+	lintian --fail-on error,warning build/deb/parley_*.changes
+
 clean:  ## remove what was built (var/ stays)
 	rm -rf build build-san build-fuzz $(BUILD)
 

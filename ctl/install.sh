@@ -12,6 +12,7 @@ run="curl libwebsockets-evlib-ev s6"
 test="libcmocka-dev python3-aiosmtpd python3-psycopg2 python3-pytest python3-pytest-xdist
       python3-jsonschema python3-requests python3-websocket python3-yaml"
 format="clang-format"
+deb="debhelper dpkg-dev fakeroot lintian"
 fuzz="clang libclang-rt-14-dev"
 analyze="clang-tidy cppcheck"
 valgrind="valgrind"

@@ -3,6 +3,7 @@
 
 #include "fcgi-app/worker.h"
 #include "shared/log.h"
+#include "shared/notify.h"
 #include "shared/timefmt.h"
 
 #include <signal.h>
@@ -29,6 +30,8 @@ struct pool {
     int64_t not_before; /* no worker is started before this time */
     bool checked;       /* the database is one we can serve from */
     int64_t check_at;
+    int64_t watchdog; /* microseconds between two signs of life for the service manager; 0: none wanted */
+    int64_t sign_at;
 };
 
 static void start_worker(struct pool *p, struct worker *w)
@@ -132,10 +135,20 @@ static bool check_again(struct pool *p)
     return e != ERR_INTERNAL;
 }
 
+static void give_sign(struct pool *p)
+{
+    if (!p->watchdog || time_now() < p->sign_at)
+        return;
+    notify("WATCHDOG=1");
+    p->sign_at = time_now() + p->watchdog;
+}
+
 /* Until there is something to do without a signal; -1: never. */
 static int64_t pause_us(const struct pool *p)
 {
     int64_t now = time_now(), at = p->checked ? INT64_MAX : p->check_at;
+    if (p->watchdog && p->sign_at < at)
+        at = p->sign_at;
     if (p->not_before > now && p->not_before < at)
         at = p->not_before;
     return at == INT64_MAX ? -1 : at > now ? at - now : 0;
@@ -143,7 +156,8 @@ static int64_t pause_us(const struct pool *p)
 
 bool pool_run(struct app *app, int listen_fd, bool checked)
 {
-    struct pool p = {.app = app, .listen_fd = listen_fd, .count = app->config->fcgi_workers, .checked = checked};
+    struct pool p = {.app = app, .listen_fd = listen_fd, .count = app->config->fcgi_workers, .checked = checked,
+                     .watchdog = notify_watchdog_us()};
     bool good = true;
     sigset_t set;
     sigemptyset(&set);
@@ -156,15 +170,18 @@ bool pool_run(struct app *app, int listen_fd, bool checked)
     if (!p.workers)
         abort();
     log_event(LOG_NOTICE, "started", log_int("workers", p.count));
+    notify("READY=1"); /* connections are taken from here on, and wait for the workers at worst */
     for (int signal_number = 0; good && signal_number != SIGTERM && signal_number != SIGINT;) {
         if (signal_number == SIGHUP)
             reload(&p);
         reap(&p, false);
         start_missing(&p);
         good = check_again(&p);
+        give_sign(&p);
         if (good)
             signal_number = await_signal(&set, pause_us(&p));
     }
+    notify("STOPPING=1");
     close(listen_fd); /* ours: connections wait on for our successor where a supervisor holds it too */
     stop_workers(&p, &set);
     free(p.workers);

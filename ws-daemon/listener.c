@@ -4,6 +4,7 @@
 
 #include "shared/listen.h"
 #include "shared/log.h"
+#include "shared/notify.h"
 #include "ws-daemon/daemon.h"
 
 #include <errno.h>
@@ -71,6 +72,7 @@ void listener_accept(struct daemon *d)
 {
     if (d->listener.open && !ev_is_active(&d->listener.pause))
         ev_io_start(d->loop, &d->listener.io);
+    notify("READY=1");
 }
 
 void listener_close(struct daemon *d)

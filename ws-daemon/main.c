@@ -2,6 +2,7 @@
  * nothing in it waits. */
 #include "shared/db.h"
 #include "shared/log.h"
+#include "shared/notify.h"
 #include "ws-daemon/conn.h"
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
@@ -38,7 +39,8 @@ struct watch {
     ev_signal terminate, interrupt, hangup;
     ev_timer second, check, patience;
     double stopped_at;
-    int status; /* to exit with */
+    bool watched; /* by a service manager that wants signs of life */
+    int status;   /* to exit with */
 };
 
 /* Leaves once what was taken is answered and the sockets are closed, or time is up. */
@@ -56,6 +58,8 @@ static void on_second(struct ev_loop *loop, ev_timer *timer, int revents)
     struct watch *w = timer->data;
     (void)loop;
     (void)revents;
+    if (w->watched)
+        notify("WATCHDOG=1");
     server_sweep(w->daemon);
     leave_when_drained(w);
 }
@@ -71,6 +75,7 @@ static void on_terminate(struct ev_loop *loop, ev_signal *sig, int revents)
         ev_break(loop, EVBREAK_ALL);
         return;
     }
+    notify("STOPPING=1");
     w->stopped_at = ev_now(loop);
     server_stop(w->daemon);
     presence_leave(w->daemon);
@@ -160,7 +165,7 @@ static void watch_time(struct watch *w, ev_timer *timer, double after, double ev
 
 static int run(struct daemon *d)
 {
-    struct watch w = {.daemon = d, .status = EXIT_SUCCESS};
+    struct watch w = {.daemon = d, .watched = notify_watchdog_us() > 0, .status = EXIT_SUCCESS};
     db_init(&w.db, &d->config);
     watch_signal(&w, &w.terminate, SIGTERM, on_terminate);
     watch_signal(&w, &w.interrupt, SIGINT, on_terminate);
