@@ -204,17 +204,20 @@ class SocketSender(Sender):
 
 
 def subscribe(sock, talks, shut=()):
-    """Subscribe a rooms socket; shut: conversations that may be closed to it. The frames that came meanwhile."""
-    early = []
+    """Subscribe a rooms socket; shut: conversations that may be closed to it. The frames that came meanwhile, and
+    what was closed."""
+    early, refused = [], []
     for talk in talks:
         sock.tell("subscribe", room_id=talk.number)
         while (frame := sock.recv_json(PATIENCE))["type"] not in ("success", "error"):
             early.append(frame)
         if frame["type"] == "error" and frame["code"] in TEMPORARY:
             raise TimeoutError("no subscription for the moment")
-        if frame["type"] == "error" and talk not in shut:
-            raise Refused(f"subscription refused: {frame}")
-    return early
+        if frame["type"] == "error":
+            refused.append(talk)
+            if talk not in shut:
+                raise Refused(f"subscription refused: {frame}")
+    return early, refused
 
 
 class Visitor(Client):
@@ -260,8 +263,7 @@ class Receiver(Client):
         try:
             with self._connect() as sock:
                 self.again.clear()
-                early = subscribe(sock, self.talks, self.shut) if self.surface == "rooms" else []
-                self._catch_up()
+                early = self._catch_up(sock) if self.surface == "rooms" else []
                 connection = self._begin()
                 for frame in early:
                     self._take(frame, connection)
@@ -313,20 +315,25 @@ class Receiver(Client):
 
     # ------------------------------------------------------------------ rooms
 
-    def _catch_up(self):
-        """What the history has and this device has not; live frames wait in the socket meanwhile."""
-        for talk in self.talks if self.surface == "rooms" else ():
+    def _catch_up(self, sock):
+        """Subscribe, then take from the history what this device has not; the frames that came meanwhile."""
+        early, refused = subscribe(sock, self.talks, self.shut)
+        for talk in self.talks:
             missed = self._missed(talk)
+            if (missed is None) != (talk in refused):
+                raise TimeoutError(f"left or joined {talk.number} while connecting: begin anew")
             connection = self._begin()
-            for m in missed:
+            for m in missed or ():
                 self._hear(m, connection)
+        return early
 
     def _missed(self, talk):
+        """Oldest first; None when the conversation is closed to the person."""
         found, query = [], {"limit": 100}
         while True:
             resp = self.client.history(talk.number, **query)
             if resp.status_code == 403 and talk in self.shut:
-                return []
+                return None
             if not succeeded(resp, 200):
                 raise TimeoutError("no history for the moment")
             page = resp.json()

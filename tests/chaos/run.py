@@ -1,5 +1,6 @@
 """A run: a stack with the bad network in between, the people, the faults, and the facts for the verdict."""
 
+import pickle
 import random
 import threading
 import time
@@ -48,7 +49,9 @@ class Run:
             self._talk_and_break()
             verdict = Verdict(self._facts())
             self._print(verdict)
-            self.stack.keep = not verdict.passed
+            if not verdict.passed:
+                self.stack.keep = True
+                (self.stack.var / "facts.pickle").write_bytes(pickle.dumps((verdict.facts, self.faults.strikes)))
         return verdict
 
     def _put_links_into_nginx(self, paths):

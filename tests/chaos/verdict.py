@@ -146,7 +146,8 @@ class Verdict:
             if number in self.rows:
                 heard[self.rows[number].talk].append(number)
         for talk, numbers in heard.items():
-            self._find(finding, f"{whose} conversation {talk} in another order", disorder(numbers))
+            wrong = next(((a, b) for a, b in zip(numbers, numbers[1:]) if b < a), None)
+            self._find(finding, f"{whose} conversation {talk}, {wrong}, in another order", disorder(numbers))
 
     def _outside(self, ear, h):
         """Nothing said while one was out is heard before one is back; of strangers' conversations nothing, ever."""
