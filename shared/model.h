@@ -85,6 +85,7 @@ struct event {
     const char *kind;
     int64_t conversation_id, user_id, actor_id, session_id, seq;
     int64_t conversation_created, user_created, actor_created; /* for their UUIDs; TIME_NONE: gone */
+    int64_t at; /* when it happened; TIME_NONE for a message, which has its own */
 };
 
 #endif

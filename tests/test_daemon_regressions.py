@@ -1,12 +1,14 @@
 """Faults the daemon once had: each test failed before its mending."""
 
+import signal
 from contextlib import contextmanager
 
 import pytest
 
+from parley import procs
 from parley.check import number_of
 from parley.p2p import P2pSocket, p2p_account
-from parley.rooms import RoomsSocket
+from parley.rooms import RoomsSocket, rooms_account, rooms_socket
 from parley.sockets import DmSocket
 from parley.wait import eventually
 
@@ -168,3 +170,46 @@ def test_headers_that_nginx_lets_through_open_a_socket(alice, bob, connect):
 def test_token_behind_a_long_argument_is_found(stack, alice, bob):
     with DmSocket(stack, query=f"x={'y' * 5000}&token={alice.token}") as sock:
         assert sock.exchange(bob, "heard")["content"] == "heard"
+
+
+# ---------------------------------------------------------------------- membership
+
+@contextmanager
+def feed_held_up(stack):
+    """What happens in this block the daemon hears of afterwards; its other connections work."""
+    pids = eventually(stack.listeners, 5, "the daemon listens")
+    for pid in pids:
+        procs.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            procs.kill(pid, signal.SIGCONT)
+
+
+def test_a_removal_heard_of_late_leaves_the_subscription_made_after_the_return(stack):
+    owner, member = rooms_account(stack), rooms_account(stack)
+    owner.befriend(member)
+    room = owner.room(member)
+    with rooms_socket(member) as sock, rooms_socket(owner) as sender:
+        sender.subscribe(room)
+        with feed_held_up(stack):
+            assert owner.remove(room, member).status_code == 200
+            assert owner.add(room, member).status_code == 200
+            sock.subscribe(room)
+        sent = sender.exchange(room, "welcome back")
+        assert sock.message() == sent
+
+
+def test_a_subscription_from_before_leaving_ends_though_the_member_is_back(stack):
+    owner, member = rooms_account(stack), rooms_account(stack)
+    owner.befriend(member)
+    room = owner.room(member)
+    with rooms_socket(member) as sock, rooms_socket(owner) as sender:
+        sender.subscribe(room)
+        sock.subscribe(room)
+        with feed_held_up(stack):
+            assert owner.remove(room, member).status_code == 200
+            assert owner.add(room, member).status_code == 200
+        sender.exchange(room, "unheard")
+        assert sock.sync() == []

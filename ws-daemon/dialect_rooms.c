@@ -1,6 +1,7 @@
 /* rooms (Authentication API): /v1/messages/ws. The first frame authenticates; then a socket gets the
  * messages of the rooms it subscribed to. */
 #include "shared/store.h"
+#include "shared/timefmt.h"
 #include "shared/view.h"
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
@@ -16,10 +17,14 @@
 
 enum { ROOMS_MOST = 500 };
 
-/* A room a socket subscribed to, and the question whether it may, while that is under way. */
+/* A room a socket subscribed to, and the question whether it may, while that is under way. The question
+ * is answered by what is committed, while removals come through the feed, later: one from before the
+ * user joined anew must not end a subscription that was granted since. */
 struct subscription {
     int64_t room_id;
     struct asking *asked;
+    int64_t joined_at;  /* since when the user is in the room, as far as the last answer knew */
+    int64_t removed_at; /* the last removal heard of while the question was under way, 0: none */
 };
 
 /* All of a socket's: its dialect_state. */
@@ -119,9 +124,8 @@ static void subscribed(struct conn *c, int64_t room_id)
 static bool wants(struct conn *c, const struct message *m)
 {
     struct subscription *s = find(c, m->conversation_id);
-    if (s && s->asked) {
+    if (s && s->asked && !s->asked->answered) {
         s->asked->answered = true;
-        s->asked = NULL;
         subscribed(c, s->room_id);
     }
     return s != NULL;
@@ -130,8 +134,16 @@ static bool wants(struct conn *c, const struct message *m)
 /* Leaving, removal and deletion end the subscription. */
 static void changed(struct conn *c, const struct change *change)
 {
-    if (!strcmp(change->event.kind, "member_removed") || !strcmp(change->event.kind, "conversation_deleted"))
-        unsubscribe(c, change->event.conversation_id);
+    const struct event *e = &change->event;
+    struct subscription *s = find(c, e->conversation_id);
+    if (!strcmp(e->kind, "conversation_deleted"))
+        unsubscribe(c, e->conversation_id);
+    else if (s && !strcmp(e->kind, "member_removed")) {
+        if (s->asked)
+            s->removed_at = e->at;
+        else if (e->at >= s->joined_at)
+            unsubscribe(c, e->conversation_id);
+    }
 }
 
 /* ---- operations ---- */
@@ -159,14 +171,18 @@ static enum error on_auth(struct conn *c, struct input *in)
 }
 
 /* The database's answer; the last question about a room settles whether the subscription stays. */
-static void settle(struct asking *a, enum error e)
+static void settle(struct asking *a, enum error e, int64_t joined_at)
 {
     struct subscription *s = find(a->conn, a->room_id);
     bool last = s && s->asked == a;
-    if (last && e == OK)
+    if (last && e == OK && s->removed_at >= joined_at)
+        e = ERR_NOT_MEMBER; /* since the database looked */
+    if (last && e == OK) {
         s->asked = NULL;
-    else if (last)
+        s->joined_at = joined_at;
+    } else if (last) {
         unsubscribe(a->conn, a->room_id);
+    }
     if (a->answered || a->conn->state >= CONN_CLOSING)
         ; /* nobody is left to tell */
     else if (e == OK)
@@ -179,14 +195,16 @@ static void settle(struct asking *a, enum error e)
 
 static void on_membership(void *arg, enum error e, PGresult **results, int count, const char *constraint)
 {
+    int64_t joined_at = 0;
     (void)count;
     (void)constraint;
     if (e == OK) {
         struct row r = row_at(results[0], 0, NULL);
-        bool exists = row_bool(&r), member = row_bool(&r);
-        e = member ? OK : exists ? ERR_NOT_MEMBER : ERR_CONVERSATION_NOT_FOUND;
+        bool exists = row_bool(&r);
+        joined_at = row_time(&r);
+        e = joined_at != TIME_NONE ? OK : exists ? ERR_NOT_MEMBER : ERR_CONVERSATION_NOT_FOUND;
     }
-    settle(arg, e);
+    settle(arg, e, joined_at);
 }
 
 static enum error on_subscribe(struct conn *c, struct input *in)
@@ -204,12 +222,13 @@ static enum error on_subscribe(struct conn *c, struct input *in)
         abort();
     *a = (struct asking){.conn = conn_ref(c), .room_id = room.id};
     s->asked = a;
+    s->removed_at = 0;
     query_init(&q, SQL_MEMBERSHIP);
     query_int(&q, c->me.user_id);
     query_int(&q, room.id);
     e = pgpipe_submit(c->daemon->queries, &q, 1, on_membership, a);
     if (e != OK)
-        settle(a, e);
+        settle(a, e, 0);
     return OK;
 }
 

@@ -137,6 +137,7 @@ static int read_changes(struct feed *f, const PGresult *res, struct change *out)
         c->event.conversation_created = row_time(&r);
         c->event.user_created = row_time(&r);
         c->event.actor_created = row_time(&r);
+        c->event.at = row_time(&r);
         message_read(&r, &c->message);
         if (!c->event.id)
             continue;
