@@ -4,7 +4,8 @@ import copy
 
 import pytest
 
-from chaos.report import blamed, longest
+from chaos.faults import Strike
+from chaos.report import AFTERMATH, blamed, longest
 from chaos.verdict import FINDINGS, Absence, Ear, Facts, Heard, Sent, Stored, Verdict
 
 ALICE, BOB, DAVE = 1, 2, 4
@@ -151,18 +152,11 @@ def test_what_goes_wrong_is_found(finding, mutate):
     assert not verdict.passed
 
 
-class _Strike:
-    def __init__(self, kind, begun, ended):
-        self.kind, self.begun, self.ended = kind, begun, ended
-
-    def overlaps(self, begun, ended):
-        return self.begun < ended and begun < self.ended
-
-
-def test_a_wait_is_laid_to_what_struck_meanwhile_or_else_came_last():
-    strikes = [_Strike("kill", 1, 2), _Strike("stop", 5, 7), _Strike("kill", 9, 9.5)]
-    assert blamed(strikes, 1.5, 6) == {"kill", "stop"}
-    assert blamed(strikes, 3, 4) == {"kill"}
-    assert blamed(strikes, 7.5, 8) == {"stop"}
-    assert blamed(strikes, 0, 0.5) == set()
+def test_a_wait_is_laid_to_the_fault_it_began_with_or_the_first_after_that():
+    strikes = [Strike("kill", 1, ended=2), Strike("stop", 6, ended=8), Strike("cut", 7, ended=7)]
+    assert blamed(strikes, 1.5, 6.5) == "kill"
+    assert blamed(strikes, 2 + AFTERMATH / 2, 9) == "kill"
+    assert blamed(strikes, 4.5, 9) == "stop"
+    assert blamed(strikes, 7.5, 8) == "cut"
+    assert blamed(strikes, 0, 0.5) is None
     assert longest(strikes, [(1.5, 2.5), (3, 4.5), (6, 6.5)]) == {"kill": 1.5, "stop": 0.5}

@@ -2,11 +2,13 @@
 what it began: who was stopped goes on, a bad link is healed.
 """
 
+import copy
 import random
 import signal
 import subprocess
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import psycopg2
 
@@ -18,14 +20,17 @@ KILLED = "KILL"
 STOPPED = "STOP"
 
 
+@dataclass
 class Strike:
     """One fault: what, to whom, from when to when."""
 
-    def __init__(self, kind):
-        self.kind, self.target, self.begun, self.ended = kind, "", time.time(), None
+    kind: str
+    begun: float
+    target: str = ""
+    ended: float = 0.0
 
-    def overlaps(self, begun, ended):
-        return self.begun < ended and begun < self.ended
+    def __str__(self):
+        return f"{self.kind} {self.target}".rstrip()
 
 
 class Faults:
@@ -33,21 +38,18 @@ class Faults:
 
     def __init__(self, stack, links, seed, scale):
         self.stack, self.links, self.seed, self.scale = stack, links, seed, scale
-        self.rng = random.Random(seed)
         self.strikes = []
 
-    def kinds(self):
-        return list(KINDS)
-
     def strike(self, kind):
-        """Do one fault from its begin to its end, and note it."""
-        self.rng = random.Random(f"{self.seed} {len(self.strikes)}")
-        strike = Strike(kind)
+        """Do one fault from its begin to its end, and note it. Several at once may go on in threads."""
+        strike = Strike(kind, time.time())
+        here = copy.copy(self)
+        here.rng = random.Random(f"{self.seed} {len(self.strikes)}")
+        self.strikes.append(strike)
         try:
-            strike.target = KINDS[kind](self) or ""
+            strike.target = KINDS[kind](here) or ""
         finally:
             strike.ended = time.time()
-            self.strikes.append(strike)
         return strike
 
     # ------------------------------------------------------------------ processes
@@ -134,7 +136,7 @@ class Faults:
 
     def _restart(self, name):
         old = self._present(name)
-        self.stack.kill(name, signal.SIGTERM)
+        self._signal(old, signal.SIGTERM)
         self._back(name, old)
 
     # ------------------------------------------------------------------ PostgreSQL

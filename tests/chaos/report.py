@@ -1,26 +1,28 @@
 """The table at the end of a run."""
 
-from bisect import bisect_right
 from collections import defaultdict
 
 from .verdict import FINDINGS
 
+AFTERMATH = 2.0                         # seconds a fault's consequences may begin after it
+
 
 def blamed(strikes, begun, ended):
-    """The kinds a wait from begun to ended is laid to: what was under way then, or else came last before."""
-    during = {s.kind for s in strikes if s.overlaps(begun, ended)}
-    if during:
-        return during
-    last = bisect_right([s.begun for s in strikes], begun) - 1
-    return {strikes[last].kind} if last >= 0 else set()
+    """The kind a wait from begun to ended is laid to: the fault that was there last when it began, or that came
+    first after that. None when there was none."""
+    before = [s for s in strikes if s.begun <= begun < s.ended + AFTERMATH]
+    after = [s for s in strikes if begun < s.begun < ended]
+    if before:
+        return max(before, key=lambda s: s.begun).kind
+    return min(after, key=lambda s: s.begun).kind if after else None
 
 
 def longest(strikes, waits):
     """{kind: the longest wait, in seconds, laid to it}"""
     found = defaultdict(float)
     for begun, ended in waits:
-        for kind in blamed(strikes, begun, ended):
-            found[kind] = max(found[kind], ended - begun)
+        kind = blamed(strikes, begun, ended)
+        found[kind] = max(found[kind], ended - begun)
     return found
 
 

@@ -11,7 +11,7 @@ from parley.everywhere import GROUPED, SURFACES, Person
 from parley.stack import Stack, free_port
 from parley.wait import eventually
 
-from .faults import Faults, nginx_reload
+from .faults import KINDS, Faults, nginx_reload
 from .links import Links
 from .people import Receiver, Sender, SocketSender, Visitor, Wanderer
 from .report import deliveries, table, totals
@@ -125,13 +125,19 @@ class Run:
         self._settle()
 
     def _strike(self):
-        """Every kind once, in a random order, then any."""
+        """Every kind once, in a random order, then any, now and then a second one before the first is over."""
         rng, end = random.Random(self.seed), time.monotonic() + self.seconds
-        first = rng.sample(self.faults.kinds(), len(self.faults.kinds()))
-        while first or time.monotonic() < end:
-            time.sleep(rng.uniform(0.1, 0.5) * self.scale)
-            strike = self.faults.strike(first.pop() if first else rng.choice(self.faults.kinds()))
-            self.out(f"{strike.begun - self.faults.strikes[0].begun:6.1f} s  {strike.kind} {strike.target}".rstrip())
+        for kind in rng.sample(list(KINDS), len(KINDS)):
+            self._strike_one(kind, rng)
+        with ThreadPoolExecutor(2) as pool:
+            while time.monotonic() < end:
+                kinds = rng.sample(list(KINDS), rng.choice((1, 1, 2)))
+                list(pool.map(lambda kind: self._strike_one(kind, rng), kinds))
+
+    def _strike_one(self, kind, rng):
+        time.sleep(rng.uniform(0.1, 0.5) * self.scale)
+        strike = self.faults.strike(kind)
+        self.out(f"{strike.begun - self.faults.strikes[0].begun:6.1f} s  {strike}")
 
     def _settle(self):
         """Everybody comes back, and hears what there is to hear."""
@@ -192,7 +198,7 @@ class Run:
     def _print(self, verdict):
         facts = verdict.facts
         self.out("")
-        self.out(table(self.faults.strikes, self.faults.kinds(), {
+        self.out(table(self.faults.strikes, KINDS, {
             "longest send": [(s.begun, s.acknowledged) for s in facts.sent],
             "longest login": [wait for visitor in self.visitors for wait in visitor.waits],
             "longest delivery": deliveries(facts)}))
