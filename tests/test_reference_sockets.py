@@ -1,8 +1,6 @@
 """docs/realtime.md is true: its frames are sent over real sockets and answered as it shows.
 
-A code block's info string says what it is: `json conv client bob` is a frame Bob sends in the conv
-dialect, `json conv server` one that Alice's socket gets, `http alice` a request of hers. Comments open
-and close sockets: `<!-- bob: close -->`. Each section is played in a world of its own.
+parley/realtime.py tells how the document marks them. Each section is played in a world of its own.
 """
 
 import json
@@ -12,40 +10,13 @@ from contextlib import ExitStack
 
 import pytest
 
+from parley.realtime import PATHS, TEXT, sections
 from parley.reference import ROOT, World, reference
 from parley.sockets import Closed, Socket
 
-TEXT = (ROOT / "docs/realtime.md").read_text()
-PATHS = {"dm": "/ws/chat", "conv": "/api/v1/ws", "p2p": "/ws", "rooms": "/v1/messages/ws", "groups": "/ws"}
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 PATIENCE = 8                            # seconds for a frame; going offline takes a while on purpose
-
-STEP = re.compile(r"^```(?P<info>(?:json|text|http) [^\n]+)\n(?P<block>.*?)^```$|^<!-- (?P<who>\w+): (?P<deed>[\w ]+) -->$",
-                  re.M | re.S)
-
-
-# ---------------------------------------------------------------------- the document's steps
-
-def sections():
-    """[(dialect, title, steps)]; a step is (kind, who, content)."""
-    for chapter in re.split(r"^## ", TEXT, flags=re.M)[1:]:
-        dialect = chapter.split("\n", 1)[0]
-        for section in re.split(r"^### ", chapter, flags=re.M)[1:]:
-            steps = [step(m, dialect) for m in STEP.finditer(section)]
-            if steps:
-                yield dialect, section.split("\n", 1)[0], steps
-
-
-def step(m, dialect):
-    if m["deed"]:
-        return m["deed"], m["who"], None
-    syntax, *words = m["info"].split()
-    if syntax == "http":
-        return "http", words[0], m["block"]
-    assert words[0] == dialect, f"a {words[0]} frame in the chapter of {dialect}"
-    who = words[2] if len(words) > 2 else "alice"
-    return words[1], who, json.loads(m["block"]) if syntax == "json" else m["block"].rstrip("\n")
 
 
 def test_every_code_block_is_marked():
