@@ -12,6 +12,7 @@ pytest.register_assert_rewrite("parley")
 
 from parley.api import account  # noqa: E402
 from parley.cluster import Cluster  # noqa: E402
+from parley.kept import Kept  # noqa: E402
 from parley.sockets import dm_socket  # noqa: E402
 from parley.stack import Stack  # noqa: E402
 
@@ -78,6 +79,21 @@ def connect():
     """A function that opens a `/ws/chat` connection which ends with the test."""
     with ExitStack() as sockets:
         yield lambda user, **options: sockets.enter_context(dm_socket(user, **options))
+
+
+@pytest.fixture(scope="module")
+def kept(stack):
+    """What the database keeps of people; see there."""
+    one = Kept(stack)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def nothing_kept(kept):
+    """What a test does from here on leaves no trace. Comes last among a test's fixtures."""
+    with kept.unchanged():
+        yield
 
 
 @pytest.fixture(scope="module")

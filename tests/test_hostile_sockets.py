@@ -8,7 +8,7 @@ import json
 import random
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import pytest
 
@@ -16,7 +16,6 @@ from parley import frames, hostile
 from parley.check import assert_problem
 from parley.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Speaker, frame_bytes, handshake
 from parley.growth import Growth
-from parley.kept import Kept
 from parley.reference import World, reference
 from parley.realtime import PATHS
 from parley.sockets import Closed, dm_socket
@@ -42,21 +41,6 @@ def stack(module_stack):
 @pytest.fixture(scope="module")
 def world(stack):
     return World(stack)
-
-
-@pytest.fixture(scope="module")
-def kept(stack):
-    one = Kept(stack)
-    yield one
-    one.close()
-
-
-@contextmanager
-def nothing_kept(kept):
-    before = kept()
-    yield
-    after = kept()
-    assert after == before, f"changed: {[t for t in after if after[t] != before[t]]}"
 
 
 @pytest.fixture
@@ -108,7 +92,7 @@ def test_every_operation_is_shown_in_the_reference():
 @each_frame
 def test_a_frame_that_is_no_json_object_is_an_error(speak, world, kept, op, shown):
     sock = speak(op[0])
-    with nothing_kept(kept):
+    with kept.unchanged():
         for why, body in hostile.broken_objects(world.real(shown)):
             if is_utf8(body):
                 code = sock.refused(body, why)
@@ -127,7 +111,7 @@ def is_utf8(data):
 @each_frame
 def test_members_of_a_wrong_type_are_errors(speak, world, kept, op, shown):
     sock, frame = speak(op[0]), world.real(shown)
-    with nothing_kept(kept):
+    with kept.unchanged():
         for name, value in frame.items():
             for why, raw in {**hostile.NO_TEXT, **hostile.NUL}.items():
                 sock.refused(hostile.with_raw(frame, name, raw), f"{name} is {why}")
@@ -158,7 +142,7 @@ def test_more_members_than_there_are_do_nothing(speak, world, kept, op, shown):
 @each_dialect
 def test_unknown_operations_are_errors(speak, world, kept, dialect):
     sock = speak(dialect)
-    with nothing_kept(kept):
+    with kept.unchanged():
         for member in ("type", "action", "nonsense"):
             for value in ("", "nonsense", "MESSAGE", "message ", "__proto__", hostile.MARK * 1000, "\U0001f4a9", "%s%n"):
                 sock.refused(json.dumps({member: value}).encode(), f"{member} {value[:20]}")
@@ -201,7 +185,7 @@ def test_a_character_split_between_fragments_is_whole(speak, world, dialect):
 def test_oversized_frames_close_1009(speak, kept, dialect):
     for pieces in ([b"x" * hostile.MIB], [b'{"a":"' + b"x" * 4000] + [b"x" * 4000] * 40):
         sock = speak(dialect)
-        with nothing_kept(kept):
+        with kept.unchanged():
             for n, piece in enumerate(pieces):
                 sock.raw(frame_bytes(piece, CONT if n else TEXT, fin=int(n == len(pieces) - 1)))
             sock.expect_close(1009)
@@ -210,7 +194,7 @@ def test_oversized_frames_close_1009(speak, kept, dialect):
 @each_dialect
 def test_binary_frames_are_errors(speak, world, kept, dialect):
     sock = speak(dialect)
-    with nothing_kept(kept):
+    with kept.unchanged():
         for body in (b"", b"\x00\xff" * 1000, json.dumps(good(world, dialect)).encode()):
             sock.raw(frame_bytes(body, BINARY))
             assert frames.is_error(dialect, sock.answer())
@@ -246,7 +230,7 @@ VIOLATIONS = {
 def test_what_is_no_websocket_ends_the_connection(speak, kept, daemon, why):
     data, code = VIOLATIONS[why]
     sock = speak("conv", daemon=daemon)
-    with nothing_kept(kept):
+    with kept.unchanged():
         sock.raw(data)
         sock.expect_close(*(code if isinstance(code, tuple) else (code,)))
 
@@ -352,7 +336,7 @@ def test_an_outsiders_frame_reaches_nobody(speak, world, kept, op, shown):
     """Erin sends, in every dialect, what Alice may: nobody in the conversation hears of it."""
     frame = {k: v for k, v in world.real(shown).items() if k != "client_msg_id"}
     inside, outside = speak("conv", "bob"), speak(op[0], "erin")
-    with nothing_kept(kept):
+    with kept.unchanged():
         for sent in (frame, {**frame, **{name: strange(frame[name]) for name in foreign(shown)}}):
             outside.send(sent)
             if op not in UNANSWERED:

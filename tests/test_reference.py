@@ -9,10 +9,8 @@ import subprocess
 import pytest
 
 from parley.api import fresh_name
-from parley.reference import ROOT, World, assert_matches, media, operations, reference, resolve
-from parley.stack import binary
-
-SEGMENTS = {"{uuid}": "#/components/schemas/Uuid", "{int}": "#/components/schemas/Id", "{name}": None}
+from parley.reference import (ROOT, World, assert_matches, media, operations, pattern_of, reference, resolve,
+                              routes)
 
 #: What no ordinary request is answered; tests of the limits and of faults show these.
 NOT_HERE = {"rate_limited", "internal_error", "bad_gateway", "unavailable", "gateway_timeout"}
@@ -20,30 +18,15 @@ NOT_HERE = {"rate_limited", "internal_error", "bad_gateway", "unavailable", "gat
 
 # ---------------------------------------------------------------------- the route table
 
-@pytest.fixture(scope="module")
-def routes():
-    """{(method, pattern): guards} as `fcgi-app --routes` prints them."""
-    out = subprocess.run([binary("fcgi-app"), "--routes"], capture_output=True, text=True, check=True).stdout
-    lines = [line.split() for line in out.splitlines()]
-    return {(method, pattern): set(guards.split("|")) for method, pattern, guards, _ in lines}
-
-
-def pattern_of(op):
-    """The reference's path as the route table writes it."""
-    types = {p["name"]: next((t for t, ref in SEGMENTS.items() if p["schema"].get("$ref") == ref), "{name}")
-             for p in op.within("path")}
-    return re.sub(r"\{(\w+)\}", lambda m: types[m[1]], op.path)
-
-
-def test_endpoints_are_those_of_the_route_table(routes):
+def test_endpoints_are_those_of_the_route_table():
     documented = {(op.method, pattern_of(op)) for op in operations()}
-    assert sorted(set(routes) - documented) == [], "not in the reference"
-    assert sorted(documented - set(routes)) == [], "not in the route table"
+    assert sorted(set(routes()) - documented) == [], "not in the reference"
+    assert sorted(documented - set(routes())) == [], "not in the route table"
 
 
-def test_guards_are_the_documented_requirements(routes):
+def test_guards_are_the_documented_requirements():
     for op in operations():
-        guards = routes.get((op.method, pattern_of(op)), None)
+        guards = routes().get((op.method, pattern_of(op)), None)
         if guards is None:
             continue                    # the test above speaks of it
         assert op.secured == bool(guards & {"AUTH", "AUTH_TOKEN"}), f"{op.id}: a token"

@@ -1,5 +1,7 @@
 """What the database keeps of people: everything but what the programs note for themselves."""
 
+from contextlib import contextmanager
+
 from .wait import eventually
 
 #: Who is connected where, and what happened when: these change by themselves.
@@ -27,6 +29,13 @@ class Kept:
         eventually(lambda: self._rows(MAIL_TO_SEND) == [(0,)], 10, "the courier is idle")
         sql = " UNION ALL ".join(f"SELECT '{t}', md5(string_agg(t::text, '' ORDER BY t::text)) FROM {t} t" for t in self.tables)
         return dict(self._rows(sql))
+
+    @contextmanager
+    def unchanged(self):
+        before = self()
+        yield
+        changed = [table for table, digest in self().items() if digest != before[table]]
+        assert not changed, f"something is kept: {changed}"
 
     def text(self):
         return "\n".join(row[0] for t in self.tables for row in self._rows(f"SELECT t::text FROM {t} t"))

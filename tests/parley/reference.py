@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import secrets
+import subprocess
 from pathlib import Path
 
 import yaml
@@ -17,6 +18,7 @@ from jsonschema import Draft202012Validator, FormatChecker, RefResolver
 
 from .api import account, fresh_name
 from .check import number_of
+from .stack import binary
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs/openapi.yaml"
@@ -134,6 +136,26 @@ class Operation:
 def operations():
     return [Operation(method, path, spec) for path, item in reference()["paths"].items()
             for method, spec in item.items() if method in METHODS]
+
+
+# ---------------------------------------------------------------------- the server's own table
+
+SEGMENTS = {"{uuid}": "#/components/schemas/Uuid", "{int}": "#/components/schemas/Id", "{name}": None}
+
+
+@functools.lru_cache(None)
+def routes():
+    """{(method, pattern): guards} as `fcgi-app --routes` prints them."""
+    out = subprocess.run([binary("fcgi-app"), "--routes"], capture_output=True, text=True, check=True).stdout
+    lines = [line.split() for line in out.splitlines()]
+    return {(method, pattern): set(guards.split("|")) for method, pattern, guards, _ in lines}
+
+
+def pattern_of(op):
+    """The reference's path as the route table writes it."""
+    types = {p["name"]: next((t for t, ref in SEGMENTS.items() if p["schema"].get("$ref") == ref), "{name}")
+             for p in op.within("path")}
+    return re.sub(r"\{(\w+)\}", lambda m: types[m[1]], op.path)
 
 
 # ---------------------------------------------------------------------- the world of the examples
