@@ -83,6 +83,11 @@ chaos:  ## kill, stop and cut off parts at random for CHAOS_S (120) seconds; not
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@cd tests && /usr/bin/python3 -m chaos
 
+analyze:  ## look for faults with gcc -fanalyzer, clang-tidy and cppcheck
+	@ctl/install.sh build analyze
+	@$(MAKE) --no-print-directory $(BUILD)/gen/schema_version.h
+	@tests/analyze.sh
+
 format:  ## lay out the C sources as .clang-format says
 	@ctl/install.sh format
 	@clang-format -i $(C_FILES)

@@ -111,7 +111,7 @@ bool outbox_send_next(struct courier *c)
     secret_hash(token, hash);
     secret_bytes(&chance, 1);
     /* The lease outlasts the longest delivery, or a second courier would begin beside the first. */
-    bool claimed = mail_claim(&c->db, &a, hash, 2 * c->config.mail_timeout, &m) == OK && m.id;
+    bool claimed = mail_claim(&c->db, &a, hash, 2 * (int64_t)c->config.mail_timeout, &m) == OK && m.id;
     if (claimed) {
         letter_write(&c->config, &m, token, &a, &letter);
         enum mail_state state = send_letter(c, &m, &letter, &a, reason, &stopped);

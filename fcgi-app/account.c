@@ -199,7 +199,7 @@ static enum error read_login(struct request *req, struct text *login, struct tex
 static enum error check_password(struct request *req, struct text login, struct text password,
                                  struct user *out)
 {
-    struct user u;
+    struct user u = {0};
     enum error e = account_by_login(req->db, &req->arena, login.s, &u);
     if (e != OK && e != ERR_USER_NOT_FOUND)
         return e;

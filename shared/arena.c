@@ -84,7 +84,7 @@ char *arena_printf(struct arena *a, const char *format, ...)
     va_copy(again, ap);
     int printed = vsnprintf(s, room, format, ap); /* mostly it fits where it is to stay */
     size_t len = printed < 0 ? 0 : (size_t)printed;
-    if (len < room) {
+    if (b && len < room) {
         s[len] = 0;
         b->used += rounded(len + 1);
     } else {

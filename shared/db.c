@@ -79,7 +79,7 @@ static bool wait_for(const PGconn *conn, short events, int64_t deadline)
 /* Drops the connection and puts the next attempt off: 50 ms, doubling to 1 s. */
 static void lost(struct db *db, const char *event, const char *reason)
 {
-    int shift = db->failures < 5 ? db->failures : 5;
+    unsigned shift = db->failures < 5 ? db->failures : 5;
     int64_t wait = (int64_t)RETRY_LEAST_US << shift;
     log_event(LOG_WARN, event, log_text("reason", reason ? reason : PQerrorMessage(db->conn)));
     db_release(db);
@@ -251,7 +251,7 @@ enum error db_run(struct db *db, const struct query *q, PGresult **out)
 
 enum error db_execute(struct db *db, const struct query *q)
 {
-    PGresult *res;
+    PGresult *res = NULL;
     enum error e = db_run(db, q, &res);
     if (e == OK)
         PQclear(res);

@@ -17,7 +17,7 @@ struct db {
     bool ended;               /* the server has said that it ended the session */
     bool prepared[SQL_COUNT]; /* on this connection */
     int64_t retry_at;         /* no attempt to connect before this time, microseconds */
-    int failures;             /* attempts that failed in a row */
+    unsigned failures;        /* attempts that failed in a row */
     int64_t woke_at;          /* when the daemons were last told to look, see wake() */
     char constraint[64];      /* after ERR_INTERNAL through a unique violation: which; else "" */
 };

@@ -13,13 +13,12 @@
  * list anybody reads has 1,000. */
 enum { DEPTH = 32, VALUES = 4096, FORM_FIELDS = 100 };
 
-enum error input_fail(struct input *in, enum error e, const char *format, ...)
+void input_say(struct input *in, const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
     vsnprintf(in->detail, sizeof in->detail, format, ap);
     va_end(ap);
-    return e;
 }
 
 const char *input_sentence(const struct input *in, enum error e)
@@ -158,12 +157,11 @@ enum error input_parse_form(struct input *in, const char *bytes, size_t len)
         const char *eq = memchr(bytes + start, '=', end - start);
         size_t name_end = eq ? (size_t)(eq - bytes) : end;
         size_t name_len, value_len = 0;
-        char *value = buffer;
         if (!url_decode(bytes + start, name_end - start, true, buffer, &name_len)) {
             e = ERR_INVALID_BODY;
             break;
         }
-        value = buffer + name_len + 1;
+        char *value = buffer + name_len + 1;
         if (eq && !url_decode(eq + 1, end - name_end - 1, true, value, &value_len))
             e = ERR_INVALID_BODY;
         else if (memchr(buffer, 0, name_len) || !utf8_valid(buffer, name_len) ||

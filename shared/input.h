@@ -49,9 +49,9 @@ MUSTCHECK enum error input_refs(struct input *in, const char *name, bool integer
 MUSTCHECK enum error input_texts(struct input *in, const char *name, struct text *out, int most,
                                  int *count);
 
-/* Sets the sentence and returns e. */
-enum error input_fail(struct input *in, enum error e, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Sets the sentence; its value is e (which a function could not tell the analysers). */
+#define input_fail(in, e, ...) (input_say(in, __VA_ARGS__), (e))
+void input_say(struct input *in, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The sentence to show for e: detail, or the error table's. */
 const char *input_sentence(const struct input *in, enum error e);

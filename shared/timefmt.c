@@ -120,7 +120,7 @@ bool time_parse(const char *text, int64_t *us, int64_t *rest)
     time_t seconds = timegm(&tm);
     if (tm.tm_mday != day) /* February 30 became March */
         return false;
-    *us = ((int64_t)seconds - minutes * 60) * 1000000 + micros;
+    *us = ((int64_t)seconds - (int64_t)minutes * 60) * 1000000 + micros;
     *rest = tail;
     return true;
 }

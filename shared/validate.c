@@ -59,8 +59,8 @@ static int hex_value(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
-    c = (char)tolower((unsigned char)c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    int low = tolower((unsigned char)c);
+    return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
 }
 
 bool url_decode(const char *s, size_t len, bool plus_is_space, char *out, size_t *out_len)
@@ -131,9 +131,8 @@ enum error validate_email(struct text t)
     if (!local || local > 64 || t.s[0] == '.' || t.s[local - 1] == '.')
         return ERR_EMAIL_INVALID;
     for (size_t i = 0; i < local; i++)
-        if (!isalnum((unsigned char)t.s[i]) && !strchr("!#$%&'*+-/=?^_`{|}~.", t.s[i]))
-            return ERR_EMAIL_INVALID;
-        else if (t.s[i] == '.' && t.s[i + 1] == '.')
+        if ((!isalnum((unsigned char)t.s[i]) && !strchr("!#$%&'*+-/=?^_`{|}~.", t.s[i])) ||
+            (t.s[i] == '.' && t.s[i + 1] == '.'))
             return ERR_EMAIL_INVALID;
     return domain_valid(at + 1, t.len - local - 1) ? OK : ERR_EMAIL_INVALID;
 }

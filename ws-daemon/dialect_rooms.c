@@ -151,7 +151,7 @@ static void changed(struct conn *c, const struct change *change)
 static enum error on_auth(struct conn *c, struct input *in)
 {
     struct daemon *d = c->daemon;
-    struct identity who;
+    struct identity who = {0};
     struct text token;
     enum error e = input_text(in, "token", &token);
     if (e == OK)

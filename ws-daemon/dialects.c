@@ -63,7 +63,7 @@ static const struct operation_entry *find(const struct conn *c, struct input *in
     else if (c->ops->type_member)
         *e = input_text(in, c->ops->type_member, &type);
     for (; *e == OK && o->run; o++)
-        if (!o->type || !strcmp(o->type, type.s))
+        if (!o->type || (type.s && !strcmp(o->type, type.s)))
             return o;
     if (*e == OK)
         *e = input_fail(in, ERR_INVALID_FIELD, "unknown %s", c->ops->type_member);

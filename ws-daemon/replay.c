@@ -132,7 +132,8 @@ static void on_present(void *arg, enum error e, PGresult **results, int count, c
     if (c->state == CONN_REPLAY && e == OK) {
         struct row r = row_at(results[0], 0, &arena);
         c->replay->asking = false;
-        c->replay->until = strdup(row_text(&r));
+        if (!(c->replay->until = strdup(row_text(&r))))
+            abort();
         replay_continue(c);
     } else if (c->state == CONN_REPLAY) {
         conn_close(c, ERR_GOING_AWAY);
@@ -165,7 +166,8 @@ static void begin(struct conn *c)
     }
     if (!feed_is_settled(c->daemon->feed))
         return;
-    c->replay->until = strdup(feed_position(c->daemon->feed));
+    if (!(c->replay->until = strdup(feed_position(c->daemon->feed))))
+        abort();
     c->holding = true;
     replay_continue(c);
 }

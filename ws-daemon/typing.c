@@ -143,7 +143,8 @@ static void started(struct conn *c, const struct typing *what, const char *other
     }
     t->what = *what;
     free(t->others);
-    t->others = strdup(others);
+    if (!(t->others = strdup(others)))
+        abort();
     ev_timer_again(c->daemon->loop, &t->stop);
     say(c->daemon, what, others);
 }
