@@ -183,7 +183,7 @@ static void unit_failed(struct sender *s, enum error e, const char *constraint)
     bool undone = pgpipe_is_up(s->pipe);
     s->flying = NULL;
     DL_FOREACH_SAFE(jobs, j, next) {
-        DL_DELETE(jobs, j);
+        DL_DELETE(jobs, j); /* NOLINT: the head is the first, and no other has itself for prev */
         if (undone && (!single || (key && !j->again))) {
             j->again = single;
             j->alone = true;
@@ -252,6 +252,7 @@ static void choose(struct sender *s)
         if (alone)
             break;
     }
+    /* cppcheck-suppress nullPointer ; there was a queue */
     DL_SORT(s->flying, by_room); /* stable: a conversation keeps the order of arrival */
 }
 
