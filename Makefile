@@ -14,14 +14,17 @@ BUILD    := build-san
 OPTIMISE := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 else
 BUILD    ?= build
-OPTIMISE := -O2 -D_FORTIFY_SOURCE=2
+OPTIMISE := -O2 -D_FORTIFY_SOURCE=3
 endif
 export BUILD
 
 PACKAGES := json-c libjwt libpq libwebsockets libcrypto
 CPPFLAGS += -I. -I$(BUILD)/gen -D_GNU_SOURCE $(shell pkg-config --cflags $(PACKAGES))
-CFLAGS   += -std=gnu11 -g $(OPTIMISE) -Wall -Wextra -Wshadow -Werror -fstack-protector-strong -fPIE
-LDFLAGS  += $(filter -fsanitize=%,$(OPTIMISE)) -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+# What makes a fault harder to use; tests/test_binaries.py looks for it in what was built.
+HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection \
+            $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),-fcf-protection)
+CFLAGS   += -std=gnu11 -g $(OPTIMISE) $(HARDEN) -Wall -Wextra -Wshadow -Wformat -Wformat-security -Werror
+LDFLAGS  += $(filter -fsanitize=%,$(OPTIMISE)) -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed
 LDLIBS   += -lpq -ljson-c -ljwt -lcrypt -lcrypto
 
 # Each program's folder, and the libraries only it needs.
