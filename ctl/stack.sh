@@ -422,7 +422,7 @@ start() {
 # One service after the other takes over from its predecessor, as programs and schema are now.
 # Requests wait for the moment that takes, sockets are told to come back.
 upgrade() {
-    local name dir
+    local name dir pid
     setup
     locate_var
     PROBE=${ADDRESS/#0.0.0.0/127.0.0.1}
@@ -434,14 +434,18 @@ upgrade() {
     for dir in "$VAR"/service/{fcgi-app,fcgi-auth,ws-daemon*,courier}; do
         [ -d "$dir" ] || continue
         name=${dir##*/}
-        s6-svc -wr -T 30000 -r "$dir" || die "$name did not restart"
+        SECONDS=0           # await gives each service its own time
+        pid=$(s6-svstat -o pid "$dir")
+        s6-svc -r "$dir"
+        # (s6-svc -wr waits for events, and on a busy machine misses the one that matters.)
+        while [ "$(s6-svstat -o pid "$dir")" = "$pid" ] || [ "$(s6-svstat -o up "$dir")" = false ]; do pause; done
         s6-svdt-clear "$dir"
         case $name in
         fcgi-*) await "$name" pool_serves "$name" ;;
         ws-*) await "$name" daemon_serves "$name" ;;
         esac
     done
-    say "upgraded after $SECONDS s"
+    say "upgraded"
 }
 
 stop() {

@@ -5,11 +5,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import psycopg2
 import pytest
 
 from parley import procs
-from parley.check import assert_problem, number_of
+from parley.check import assert_problem
+from parley.held import HeldConversation
 from parley.traffic import Traffic
 from parley.wait import eventually, seconds_until
 
@@ -215,39 +215,14 @@ def test_a_daemon_stopped_gracefully_sends_its_clients_elsewhere(stack, alice, b
 
 # ---------------------------------------------------------------------- in the middle of a request
 
-class HeldConversation:
-    """Locks the row every send between two people needs, so that a send is caught in the middle."""
-
-    def __init__(self, stack, one, other):
-        self.conn = stack.db(autocommit=False)
-        pair = sorted(number_of(p.id) for p in (one, other))
-        with self.conn.cursor() as cur:
-            cur.execute("SELECT id FROM conversations WHERE user_low = %s AND user_high = %s FOR UPDATE", pair)
-            assert cur.fetchone()
-
-    def waiting(self, stack):
-        rows = stack.query("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-        return rows[0][0]
-
-    def release(self):
-        try:
-            self.conn.rollback()
-            self.conn.close()
-        except psycopg2.Error:
-            pass
-
-
 def caught_in_the_middle(stack, alice, bob, content, break_it):
     """Send with a key, break something while the send waits for a lock, return the answer."""
-    held = HeldConversation(stack, alice, bob)
     answers = []
     thread = threading.Thread(target=lambda: answers.append(alice.send(bob, content, key=content)))
-    try:
+    with HeldConversation(stack, alice, bob) as held:
         thread.start()
-        eventually(lambda: held.waiting(stack), 5, "the send waits in the database")
+        eventually(held.waiting, 5, "the send waits in the database")
         break_it()
-    finally:
-        held.release()
     thread.join(30)
     return answers[0]
 
