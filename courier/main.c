@@ -33,7 +33,7 @@ static void run(struct courier *c)
 static int serve(struct courier *c)
 {
     enum error e;
-    while ((e = db_check(&c->db, 1)) == ERR_UNAVAILABLE)
+    while ((e = db_check(&c->db, 1, DB_PATIENCE_MS)) == ERR_UNAVAILABLE)
         ; /* it takes its time */
     if (e != OK)
         return EX_CONFIG;

@@ -34,7 +34,7 @@ static int serve(struct app *app)
         worker_cgi(app);
         return 0;
     }
-    enum error e = db_check(&app->db, app->config->fcgi_workers);
+    enum error e = db_check(&app->db, app->config->fcgi_workers, DB_PATIENCE_MS);
     db_release(&app->db); /* each worker has a connection of its own */
     if (e == ERR_INTERNAL)
         return EX_CONFIG;

@@ -15,7 +15,8 @@
 enum {
     SOON_US = 1000000,  /* a worker that dies sooner than this after its start… */
     BRAKE_US = 100000,  /* …holds up the next start by this much */
-    CHECK_US = 500000,  /* between two looks at a database that was away when the pool started */
+    CHECK_US = 500000,  /* between two looks at a database that was away when the pool started… */
+    CHECK_PATIENCE_MS = 2000, /* …and what one of them may take */
     GRACE_US = 10000000 /* what a worker may take to finish its request when all are to end */
 };
 
@@ -128,7 +129,7 @@ static bool check_again(struct pool *p)
 {
     if (p->checked || time_now() < p->check_at)
         return true;
-    enum error e = db_check(&p->app->db, p->count);
+    enum error e = db_check(&p->app->db, p->count, CHECK_PATIENCE_MS);
     db_release(&p->app->db); /* no worker is to inherit it */
     p->checked = e == OK;
     p->check_at = time_now() + CHECK_US;

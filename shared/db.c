@@ -18,7 +18,8 @@ enum {
     RETRY_LEAST_US = 50000,
     RETRY_MOST_US = 1000000,
     CONNECT_US = 3000000,      /* what an attempt to connect may take */
-    CONNECT_WAIT_US = 1000000, /* what one request waits for it; the next goes on where that left it */
+    CONNECT_WAIT_US = 1000000, /* what the request that began it waits; later ones go on where that */
+    CONNECT_LOOK_US = 50000,   /* left it, and look for so long */
     SILENCE_US = 1000000,      /* how long after its own timeout a statement's answer may still come */
 };
 
@@ -146,11 +147,12 @@ static enum error set_up_session(struct db *db)
 /* Begins to connect, or goes on with it, for as long as a request may wait for that. */
 static enum error connect_on(struct db *db)
 {
-    int64_t patience = time_now() + CONNECT_WAIT_US;
+    int64_t patience = time_now() + CONNECT_LOOK_US;
     if (!db->conn) {
         if (time_now() < db->retry_at)
             return ERR_UNAVAILABLE;
         db->conn = db_connect_start(db->config->database_url, "parley");
+        patience = time_now() + CONNECT_WAIT_US;
         db->give_up_at = time_now() + CONNECT_US;
         db->polling = PQstatus(db->conn) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
     }
@@ -260,12 +262,12 @@ enum error db_execute(struct db *db, const struct query *q)
 
 /* ---- at the start ---- */
 
-/* db_run(), but with the patience of somebody who has nobody else to serve. */
-static enum error run_patiently(struct db *db, enum sql sql, PGresult **out)
+/* db_run(), again and again while the database is away. */
+static enum error run_patiently(struct db *db, enum sql sql, int patience_ms, PGresult **out)
 {
     struct query q;
     enum error e;
-    int64_t deadline = time_now() + CONNECT_US;
+    int64_t deadline = time_now() + patience_ms * INT64_C(1000);
     query_init(&q, sql);
     while ((e = db_run(db, &q, out)) == ERR_UNAVAILABLE && time_now() < deadline)
         usleep(RETRY_LEAST_US);
@@ -295,12 +297,12 @@ static bool connections_suffice(int64_t most, int64_t taken, int needed)
     return needed <= most;
 }
 
-enum error db_check(struct db *db, int connections)
+enum error db_check(struct db *db, int connections, int patience_ms)
 {
     PGresult *res = NULL;
-    enum error e = run_patiently(db, SQL_SCHEMA_VERSION, &res);
+    enum error e = run_patiently(db, SQL_SCHEMA_VERSION, patience_ms, &res);
     if (e != OK) {
-        log_event(e == ERR_UNAVAILABLE ? LOG_WARN : LOG_ERROR, "schema_unknown",
+        log_event(e == ERR_UNAVAILABLE ? LOG_NOTICE : LOG_ERROR, "schema_unknown",
                   log_text("hint", "is the database reachable, and was db/migrate.sh run?"));
         return e;
     }
@@ -309,7 +311,7 @@ enum error db_check(struct db *db, int connections)
     PQclear(res);
     if (!good)
         return ERR_INTERNAL;
-    e = run_patiently(db, SQL_CONNECTIONS, &res);
+    e = run_patiently(db, SQL_CONNECTIONS, patience_ms, &res);
     if (e != OK)
         return e;
     r = row_at(res, 0, NULL);
@@ -321,7 +323,7 @@ enum error db_check(struct db *db, int connections)
 bool db_check_sql(struct db *db)
 {
     PGresult *res = NULL;
-    bool good = run_patiently(db, SQL_SCHEMA_VERSION, &res) == OK;
+    bool good = run_patiently(db, SQL_SCHEMA_VERSION, DB_PATIENCE_MS, &res) == OK;
     PQclear(res);
     for (int i = 0; good && i < SQL_COUNT; i++)
         if (prepare(db, (enum sql)i) != OK) {

@@ -47,9 +47,12 @@ char *db_session_settings(const struct config *config);
 PGconn *db_connect_start(const char *url, const char *application);
 
 /* Is this a database that this program can serve from: is its schema the one it was built for, and has
- * it room for so many connections? ERR_UNAVAILABLE: it is away, or slow; tried for a few seconds.
- * ERR_INTERNAL: no, and the log says what to do. */
-MUSTCHECK enum error db_check(struct db *db, int connections);
+ * it room for so many connections? ERR_UNAVAILABLE: it was away, or slow, for so long. ERR_INTERNAL: no,
+ * and the log says what to do. */
+MUSTCHECK enum error db_check(struct db *db, int connections, int patience_ms);
+
+/* What somebody waits for it who has nobody else to serve. */
+enum { DB_PATIENCE_MS = 3000 };
 
 /* Prepares every statement of the table; prints those that fail. */
 bool db_check_sql(struct db *db);

@@ -48,8 +48,10 @@ static void leave_when_drained(struct watch *w)
 {
     struct daemon *d = w->daemon;
     double waited = ev_now(d->loop) - w->stopped_at;
+    if (!d->stopping)
+        return;
     bool drained = !sender_backlog(d->sender) && presence_has_left(d) && (!d->conns || waited >= FAREWELL_S);
-    if (d->stopping && (drained || waited >= DRAIN_S))
+    if (drained || waited >= DRAIN_S)
         ev_break(d->loop, EVBREAK_ALL);
 }
 
@@ -126,12 +128,13 @@ static void stop_parts(struct daemon *d)
     receipts_free(d->receipts);
 }
 
-/* May wait, as long as nothing is served but refusals. */
+/* May wait a second, as long as nothing is served but refusals. */
 static void on_check(struct ev_loop *loop, ev_timer *timer, int revents)
 {
     struct watch *w = timer->data;
     (void)revents;
-    enum error e = db_check(&w->db, CONNECTIONS);
+    enum error e = db_check(&w->db, CONNECTIONS, 0);
+    ev_now_update(loop);
     if (e == ERR_UNAVAILABLE) {
         ev_timer_set(timer, CHECK_S, 0);
         ev_timer_start(loop, timer);
