@@ -100,11 +100,13 @@ static const struct sql_statement statements[SQL_COUNT] = {
 
     /* user, peer, limit, offset -> messages, newest first */
     [SQL_DIRECT_HISTORY] = {"direct_history",
-        "SELECT " MESSAGE_COLUMNS("v") " FROM message_view v"
-        " WHERE v.conversation_id = (SELECT c.id FROM conversations c WHERE c.kind = 'direct'"
+        "WITH page AS MATERIALIZED (SELECT m.id FROM messages m"
+        "   WHERE m.conversation_id = (SELECT c.id FROM conversations c WHERE c.kind = 'direct'"
         "       AND c.user_low = least($1::bigint, $2::bigint)"
-        "       AND c.user_high = greatest($1::bigint, $2::bigint)) AND v.deleted_at IS NULL"
-        " ORDER BY v.seq DESC LIMIT $3::bigint OFFSET $4::bigint"},
+        "       AND c.user_high = greatest($1::bigint, $2::bigint)) AND m.deleted_at IS NULL"
+        "   ORDER BY m.seq DESC LIMIT $3::bigint OFFSET $4::bigint)"
+        " SELECT " MESSAGE_COLUMNS("v") " FROM page JOIN message_view v ON v.id = page.id"
+        " ORDER BY v.seq DESC"},
 
     /* user -> peer's id, username, created_at, then the last message; latest first */
     [SQL_DIRECT_LIST] = {"direct_list",

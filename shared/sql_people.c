@@ -24,7 +24,7 @@
     " FROM mine m LEFT JOIN LATERAL (SELECT q.*, row_number() OVER (ORDER BY q.joined_at, q.user_id) AS n" \
     "       FROM participants q WHERE m.member AND q.conversation_id = m.id) p ON true"            \
     " LEFT JOIN users u ON u.id = p.user_id LEFT JOIN users o ON o.id = m.owner_id"                \
-    " LEFT JOIN message_view l ON p.n = 1 AND l.id = " LAST_MESSAGE("m.id")                        \
+    " LEFT JOIN message_view l ON l.id = CASE WHEN p.n = 1 THEN " LAST_MESSAGE("m.id") " END"      \
     " ORDER BY m.updated_at DESC, m.id DESC, p.n"
 
 /* A page of a conversation's messages.
@@ -152,8 +152,9 @@ const struct sql_statement sql_people[SQL_COUNT] = {
 
     /* user -> invitations they sent and received, in the order they came */
     [SQL_INVITATION_LIST] = {"invitation_list",
-        "SELECT " INVITATION_COLUMNS("v") " FROM invitation_view v"
-        " WHERE v.from_id = $1::bigint OR v.to_id = $1::bigint ORDER BY v.id"},
+        "WITH mine AS MATERIALIZED (SELECT id FROM invitations WHERE from_id = $1::bigint"
+        "   UNION ALL SELECT id FROM invitations WHERE to_id = $1::bigint)"
+        " SELECT " INVITATION_COLUMNS("v") " FROM mine JOIN invitation_view v ON v.id = mine.id ORDER BY v.id"},
 
     /* viewer, username -> the username as its user wrote it, are they contacts */
     [SQL_CONTACT_CHECK] = {"contact_check",
