@@ -112,7 +112,9 @@ bool outbox_send_next(struct courier *c)
     secret_bytes(&chance, 1);
     /* The lease outlasts the longest delivery, or a second courier would begin beside the first. */
     bool claimed = mail_claim(&c->db, &a, hash, 2 * (int64_t)c->config.mail_timeout, &m) == OK && m.id;
-    if (claimed) {
+    if (claimed && m.failure) {
+        log_outcome(&m, MAIL_FAILED, m.failure, 0);
+    } else if (claimed) {
         letter_write(&c->config, &m, token, &a, &letter);
         enum mail_state state = send_letter(c, &m, &letter, &a, reason, &stopped);
         int64_t delay = stopped ? 0 : outbox_delay_ms(m.attempt, c->config.mail_retry, chance);

@@ -62,6 +62,7 @@ enum error mail_claim(struct db *db, struct arena *a, const unsigned char hash[S
     out->recipient = row_text(&r);
     out->username = row_text(&r);
     out->created_at = row_time(&r);
+    out->failure = row_text(&r);
     PQclear(res);
     return OK;
 }

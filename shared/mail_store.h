@@ -28,6 +28,7 @@ struct mail {
     int64_t created_at;
     const char *kind;
     const char *recipient, *username;
+    const char *failure;     /* why it came to nothing: its time was over; NULL: send it */
 };
 
 /* Claims the mail due longest for lease seconds and stores the hash of the token it will carry;

@@ -148,23 +148,21 @@ static const struct sql_statement statements[SQL_COUNT] = {
 
     /* What a socket missed since a message it was shown: in the message's conversation all after it,
      * in the others all that its snapshot did not see; up to the snapshot the live feed stands at.
-     * Within a conversation the unseen ones are the newest, so each is searched from its end.
+     * Within a conversation what is new are the newest, so each gives the next few of them.
      * user, message, its ms (NULL: any), feed's snapshot, after id, limit, direct only
      * -> is the message known to the user, then messages; one row without id when there are none */
     [SQL_REPLAY] = {"replay",
-        "WITH since AS MATERIALIZED (SELECT m.conversation_id, m.seq, m.snapshot FROM messages m"
-        "   JOIN participants p ON p.conversation_id = m.conversation_id AND p.user_id = $1::bigint"
-        "   WHERE m.id = $2::bigint AND ($3::bigint IS NULL OR epoch_ms(m.created_at) = $3::bigint)),"
+        "WITH since AS MATERIALIZED (SELECT s.room, s.unseen"
+        "   FROM message_shown($1::bigint, $2::bigint, $3::bigint) s WHERE s.known),"
         " missed AS MATERIALIZED (SELECT m.id"
         "   FROM since s CROSS JOIN participants p JOIN conversations c ON c.id = p.conversation_id"
-        "   CROSS JOIN LATERAL (SELECT CASE WHEN p.conversation_id = s.conversation_id THEN s.seq ELSE"
-        "       coalesce((SELECT x.seq FROM messages x WHERE x.conversation_id = p.conversation_id"
-        "                 AND pg_visible_in_snapshot(x.xid, s.snapshot) ORDER BY x.seq DESC LIMIT 1), 0)"
-        "       END AS seq) seen"
-        "   JOIN messages m ON m.conversation_id = p.conversation_id AND m.seq > seen.seq"
-        "   WHERE p.user_id = $1::bigint AND m.id > $5::bigint AND m.deleted_at IS NULL"
-        "     AND (c.kind = 'direct' OR NOT $7::boolean)"
-        "     AND pg_visible_in_snapshot(m.xid, $4::pg_snapshot)"
+        "   CROSS JOIN LATERAL (SELECT x.id FROM messages x WHERE x.conversation_id = c.id"
+        "       AND x.seq > CASE WHEN c.id = s.room"
+        "                   THEN message_seen(c.id, c.last_seq, NULL, greatest($2::bigint, $5::bigint))"
+        "                   ELSE message_seen(c.id, c.last_seq, s.unseen, $5::bigint) END"
+        "       AND x.deleted_at IS NULL AND pg_visible_in_snapshot(x.xid, $4::pg_snapshot)"
+        "       ORDER BY x.seq LIMIT $6::bigint) m"
+        "   WHERE p.user_id = $1::bigint AND (c.kind = 'direct' OR NOT $7::boolean)"
         "   ORDER BY m.id LIMIT $6::bigint)"
         " SELECT EXISTS (SELECT FROM since), " MESSAGE_COLUMNS("v")
         " FROM (SELECT) one LEFT JOIN (missed JOIN message_view v ON v.id = missed.id) ON true"

@@ -9,7 +9,8 @@ const struct sql_statement sql_mail[SQL_COUNT] = {
         " DO UPDATE SET attempts = o.attempts"},
 
     /* hash of the token to send, lease in s
-     * -> mail (NULL: nothing is due), attempt, kind, recipient, username, created_at */
+     * -> mail (NULL: nothing is due), attempt, kind, recipient, username, created_at, why it failed
+     *    (NULL: it is to be sent) */
     [SQL_MAIL_CLAIM] = {"mail_claim",
         "SELECT * FROM mail_claim($1::bytea, $2::bigint * interval '1 s')"},
 

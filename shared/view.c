@@ -13,7 +13,7 @@ struct json_object *view_text(const char *s)
 
 struct json_object *view_content(struct text t)
 {
-    return t.s ? json_object_new_string_len(t.s, (int)t.len) : NULL;
+    return json_object_new_string_len(t.s ? t.s : "", (int)t.len);
 }
 
 struct json_object *view_time(int64_t us)

@@ -20,7 +20,7 @@ struct credentials {
 /* ---- pieces the views share ---- */
 
 struct json_object *view_text(const char *s); /* null for NULL */
-struct json_object *view_content(struct text t);
+struct json_object *view_content(struct text t); /* "" for none: clients of text never saw null */
 struct json_object *view_time(int64_t us); /* null for TIME_NONE */
 struct json_object *view_uuid(int64_t id, int64_t created_us);
 

@@ -67,8 +67,8 @@ struct json_object *view_groups_group(const struct conversation *c)
 }
 
 /* The place of a message is conversation_id for a direct one and group_id otherwise. REST shows the
- * one that applies, frames both, the other null. The document knows text only, and its clients never
- * saw content that is no string: a message of media alone has an empty one and its media_url. */
+ * one that applies, frames both, the other null. The document knows text only: media_url is there only
+ * when there is one. */
 static struct json_object *message(const struct message *m, bool both)
 {
     struct json_object *o = json_object_new_object();
@@ -78,8 +78,7 @@ static struct json_object *message(const struct message *m, bool both)
     json_object_object_add(o, m->is_group ? "group_id" : "conversation_id", place);
     if (both)
         json_object_object_add(o, m->is_group ? "conversation_id" : "group_id", NULL);
-    json_object_object_add(o, "content",
-                           m->content.s ? view_content(m->content) : json_object_new_string(""));
+    json_object_object_add(o, "content", view_content(m->content));
     if (m->media_url)
         json_object_object_add(o, "media_url", view_text(m->media_url));
     json_object_object_add(o, "created_at", view_time(m->created_at));

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 /* recipient_id names the other person, or the group, which group_id then names again: that is how
- * these clients tell the two apart. */
+ * these clients tell the two apart. What a message does not have is "", as what they send for it. */
 static void add_message(struct json_object *o, const struct message *m, const char *status)
 {
     int64_t to = m->is_group ? m->conversation_id : m->recipient.id;
@@ -16,8 +16,8 @@ static void add_message(struct json_object *o, const struct message *m, const ch
     json_object_object_add(o, "sender_id", json_object_new_int64(m->sender.id));
     json_object_object_add(o, "recipient_id", json_object_new_int64(to));
     json_object_object_add(o, "type", view_text(m->type));
-    json_object_object_add(o, "content", view_content(m->content)); /* null: media only */
-    json_object_object_add(o, "media_url", view_text(m->media_url));
+    json_object_object_add(o, "content", view_content(m->content));
+    json_object_object_add(o, "media_url", json_object_new_string(m->media_url ? m->media_url : ""));
     json_object_object_add(o, "timestamp", view_time(m->created_at));
     json_object_object_add(o, "status", view_text(status));
     if (m->is_group)

@@ -82,16 +82,14 @@ struct json_object *view_rooms_room(const struct conversation *c)
     return o;
 }
 
-/* The document knows text only, and its clients never saw content that is no string: a message of
- * media alone has an empty one. media_url is there only when there is one. */
+/* The document knows text only: media_url is there only when there is one. */
 struct json_object *view_rooms_message(const struct message *m)
 {
     struct json_object *o = json_object_new_object();
     json_object_object_add(o, "id", json_object_new_int64(m->id));
     json_object_object_add(o, "room_id", json_object_new_int64(m->conversation_id));
     json_object_object_add(o, "sender", view_rooms_user(&m->sender));
-    json_object_object_add(o, "content",
-                           m->content.s ? view_content(m->content) : json_object_new_string(""));
+    json_object_object_add(o, "content", view_content(m->content));
     if (m->media_url)
         json_object_object_add(o, "media_url", view_text(m->media_url));
     json_object_object_add(o, "edited_at", view_time(m->edited_at));

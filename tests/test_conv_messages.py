@@ -56,7 +56,7 @@ def test_media_goes_along_or_alone(alice, group):
     url = "https://example.org/wall.jpg"
     assert alice.say(group, "look", media_url=url)["media_url"] == url
     alone = alice.ask("POST", f"/conversations/{group['id']}/messages", json={"media_url": url}).json()["message"]
-    assert (alone["body"], alone["content"], alone["media_url"]) == (None, None, url)
+    assert (alone["body"], alone["content"], alone["media_url"]) == ("", "", url)
     assert [m["media_url"] for m in alice.page(group)["messages"]] == [url, url]
 
 

@@ -141,7 +141,7 @@ def test_media_may_stand_alone(alice, group, connect):
     sock = connect(alice)
     sock.tell("message", conversation_id=group["id"], media_url="https://example.org/w.jpg")
     echo = sock.expect("message")
-    assert (echo["body"], echo["media_url"]) == (None, "https://example.org/w.jpg")
+    assert (echo["body"], echo["media_url"]) == ("", "https://example.org/w.jpg")
 
 
 def test_repeating_client_msg_id_stores_nothing_twice_and_shows_the_first(alice, bob, group, connect):

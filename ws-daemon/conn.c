@@ -24,8 +24,7 @@ struct conn *conn_new(struct daemon *d, struct lws *wsi, const struct dialect_op
     c->ops = ops;
     c->refs = 1;
     c->state = CONN_GREETING;
-    c->opened_at = ev_now(d->loop);
-    c->heard_at = c->tokens_at = time_seconds();
+    c->opened_at = c->heard_at = c->tokens_at = time_seconds();
     c->tokens = d->config.socket_burst;
     c->outbox.total = c->held.total = &d->outbox_bytes;
     DL_APPEND(d->conns, c);

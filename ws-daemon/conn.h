@@ -40,16 +40,18 @@ struct conn {
     char *in;           /* the frame that is arriving */
     size_t in_len, in_size;
     double tokens, tokens_at; /* frame rate: what is left, and when it was counted */
-    double opened_at;           /* loop time, for the greeting's limit */
     /* Steady times: */
+    double opened_at;           /* for the greeting's limit */
     double heard_at, pinged_at; /* of the last frame or pong, and of our last ping */
     double closing_at;          /* when it began to close */
     bool ping_due, dead;
     char *since;              /* ?since= as it came, until used */
     int64_t since_id;         /* the message it names: was shown, also when the feed has it yet to come */
+    bool behind;              /* since was refused: what it missed stays undelivered, and so does the rest */
     struct replay *replay;    /* while in CONN_REPLAY, or a page is under way */
     bool holding;             /* the replay has begun: live frames are held */
-    bool ungreeted, greeting; /* presence: not yet told who is online; being told */
+    bool greeting;            /* presence: who of its people is online is being asked */
+    int64_t greeted_in;       /* the turn in which that began, 0: not yet */
     struct typist *typists;   /* what its user is typing in */
     void *dialect_state;      /* the dialect's own, freed with free(3) */
     struct conn *prev, *next;           /* all sockets */

@@ -98,6 +98,7 @@ static const struct {
     {"message_deleted", deleted},
     {"conversation_created", about},
     {"conversation_renamed", about},
+    {"owner_changed", about},
     {"conversation_deleted", about},
     {"member_added", about},
     {"member_removed", about},

@@ -1,10 +1,13 @@
 /* Everything is collected and done in turns a few hundredths of a second apart, as long as there is
  * something to do: of those who came or went, PostgreSQL is asked which of our users may know; for new
  * sockets, who of their people is online. NOTIFY is not the truth: we remember whom we were told of, and
- * compare that with the table when something may have been missed. */
+ * compare that with the table when something may have been missed.
+ * A new socket hears of everybody once: of those whose coming is told in a later turn than the one that
+ * began its greeting by the news, of the others by the greeting. */
 #include "ws-daemon/onlookers.h"
 
 #include "shared/presence_store.h"
+#include "shared/timefmt.h"
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
 #include "ws-daemon/feed.h"
@@ -17,6 +20,7 @@
 
 /* Users of a statement; of one whose answer is pairs of them, fewer. */
 enum { TELL_MOST = 1000, GREET_MOST = 200 };
+static const int64_t NOT_YET = INT64_MAX;
 static const double TURN_S = 0.04;
 static const double GREET_AFTER_S = 0.1; /* a storm's news is waited for, to tell it once */
 static const double RECALL_AFTER_S = 4;  /* all daemons have registered again by then */
@@ -31,12 +35,14 @@ struct news {
 /* Somebody who is online, as far as we were told. */
 struct known {
     int64_t id;
-    bool still; /* found in the table just now */
+    int64_t told; /* the turn in which it was told that they came; NOT_YET */
+    bool still;   /* found in the table just now */
     UT_hash_handle hh;
 };
 
 struct onlookers {
     struct daemon *daemon;
+    int64_t turns; /* so far */
     bool greeting; /* people are being asked for */
     bool recalled; /* `known` is what the table says; until then nobody is greeted */
     struct news *news;
@@ -52,22 +58,26 @@ static void soon(struct onlookers *o)
     ev_timer_start(o->daemon->loop, &o->turn);
 }
 
-/* A new socket that will be told who is online by a later look than the news. */
+/* A new socket whose greeting is yet to begin. */
 static bool waits(const struct conn *c)
 {
-    return c->ungreeted && !c->greeting;
+    return !c->greeted_in;
 }
 
-/* One frame for each of the viewer's sockets that are being greeted, or that hear news. */
-static void show(struct daemon *d, int64_t viewer, int64_t user, int64_t created, bool online, bool greeting)
+static void show(struct conn *c, const struct presence_row *row, bool online)
 {
-    for (struct conn *c = hub_user(d->hub, viewer), *next; c; c = next) {
+    struct frame *f = frame_json(c->ops->presence(row->user_id, row->created_at, online));
+    conn_reply(c, f);
+    frame_unref(f);
+}
+
+/* To the viewer's sockets whose greeting began before the turn of this news. */
+static void show_news(struct daemon *d, const struct presence_row *row, bool online, int64_t turn)
+{
+    for (struct conn *c = hub_user(d->hub, row->viewer_id), *next; c; c = next) {
         next = c->user_next;
-        if (!c->ops->presence || (greeting ? !c->greeting : waits(c)))
-            continue;
-        struct frame *f = frame_json(c->ops->presence(user, created, online));
-        conn_reply(c, f);
-        frame_unref(f);
+        if (c->ops->presence && !waits(c) && c->greeted_in < turn)
+            show(c, row, online);
     }
 }
 
@@ -99,6 +109,7 @@ static void came(struct onlookers *o, int64_t id)
         if (!k)
             abort();
         k->id = id;
+        k->told = NOT_YET;
         HASH_ADD(hh, o->known, id, sizeof k->id, k);
         add_news(o, id, true);
     }
@@ -189,6 +200,7 @@ void onlookers_listening(struct daemon *d)
 /* News whose viewers are being asked for. */
 struct telling {
     struct daemon *daemon;
+    int64_t turn;
     bool online;
     int count;
     int64_t users[TELL_MOST];
@@ -220,7 +232,7 @@ static void on_viewers(void *arg, enum error e, PGresult **results, int count, c
     else
         tell_again(t);
     for (int i = 0; i < n; i++)
-        show(t->daemon, rows[i].viewer_id, rows[i].user_id, rows[i].created_at, t->online, false);
+        show_news(t->daemon, &rows[i], t->online, t->turn);
     arena_release(&arena);
     free(t);
 }
@@ -237,7 +249,7 @@ static int64_t *viewers_here(struct onlookers *o, bool waiting, int *count)
     for (struct conn *c = d->conns; c; c = c->next) {
         if (!c->ops || !c->ops->presence || !c->me.user_id || waits(c) != waiting)
             continue;
-        if (!waiting || ev_now(d->loop) >= c->opened_at + GREET_AFTER_S)
+        if (!waiting || time_seconds() >= c->opened_at + GREET_AFTER_S)
             list[(*count)++] = c->me.user_id;
         else
             soon(o);
@@ -249,6 +261,7 @@ static void tell(struct onlookers *o, bool online)
 {
     struct telling *t = calloc(1, sizeof *t);
     struct news *one, *next;
+    struct known *k;
     struct query q;
     struct arena arena;
     int64_t *viewers = NULL;
@@ -256,11 +269,15 @@ static void tell(struct onlookers *o, bool online)
     if (!t)
         abort();
     t->daemon = o->daemon;
+    t->turn = o->turns;
     t->online = online;
     HASH_ITER(hh, o->news, one, next) {
         if (one->online != online || t->count == TELL_MOST)
             continue;
         t->users[t->count++] = one->id;
+        HASH_FIND(hh, o->known, &one->id, sizeof one->id, k);
+        if (k)
+            k->told = o->turns;
         HASH_DEL(o->news, one);
         free(one);
     }
@@ -281,6 +298,29 @@ static void tell(struct onlookers *o, bool online)
 
 /* ---- greeting new sockets ---- */
 
+/* To the viewer's sockets that are being greeted, unless they hear of it by the news. */
+static void show_people(struct onlookers *o, const struct presence_row *row)
+{
+    struct known *k;
+    HASH_FIND(hh, o->known, &row->user_id, sizeof row->user_id, k);
+    for (struct conn *c = hub_user(o->daemon->hub, row->viewer_id), *next; c; c = next) {
+        next = c->user_next;
+        if (c->greeting && k && k->told <= c->greeted_in)
+            show(c, row, true);
+    }
+}
+
+/* Those who were not told after all are asked for again. */
+static void end_greeting(struct onlookers *o, bool told)
+{
+    o->greeting = false;
+    for (struct conn *c = o->daemon->conns; c; c = c->next) {
+        if (c->greeting && !told)
+            c->greeted_in = 0;
+        c->greeting = false;
+    }
+}
+
 static void on_people(void *arg, enum error e, PGresult **results, int count, const char *constraint)
 {
     struct daemon *d = arg;
@@ -289,17 +329,13 @@ static void on_people(void *arg, enum error e, PGresult **results, int count, co
     int n = 0;
     (void)count;
     (void)constraint;
-    d->onlookers->greeting = false;
     arena_init(&arena);
     if (e == OK)
         presence_pairs_result(results[0], &arena, &rows, &n);
     for (int i = 0; i < n; i++)
-        show(d, rows[i].viewer_id, rows[i].user_id, rows[i].created_at, true, true);
+        show_people(d->onlookers, &rows[i]);
     arena_release(&arena);
-    for (struct conn *c = d->conns; c; c = c->next) {
-        c->ungreeted = c->ungreeted && !(c->greeting && e == OK);
-        c->greeting = false;
-    }
+    end_greeting(d->onlookers, e == OK);
     soon(d->onlookers);
 }
 
@@ -314,9 +350,14 @@ static void greet(struct onlookers *o)
         arena_init(&arena);
         for (int i = 0; i < count; i++)
             for (struct conn *c = hub_user(o->daemon->hub, viewers[i]); c; c = c->user_next)
-                c->greeting = c->ungreeted;
+                if (c->ops->presence && waits(c)) {
+                    c->greeting = true;
+                    c->greeted_in = o->turns;
+                }
         presence_people_query(&q, &arena, viewers, count);
-        o->greeting = pgpipe_submit(o->daemon->queries, &q, 1, on_people, o->daemon) == OK;
+        o->greeting = true;
+        if (pgpipe_submit(o->daemon->queries, &q, 1, on_people, o->daemon) != OK)
+            end_greeting(o, false);
         arena_release(&arena);
     }
     free(viewers);
@@ -329,6 +370,7 @@ static void on_turn(struct ev_loop *loop, ev_timer *w, int revents)
     struct onlookers *o = w->data;
     (void)loop;
     (void)revents;
+    o->turns++;
     if (pgpipe_is_up(o->daemon->queries)) {
         tell(o, true);
         tell(o, false);
@@ -341,8 +383,7 @@ static void on_turn(struct ev_loop *loop, ev_timer *w, int revents)
 
 void onlookers_joined(struct conn *c)
 {
-    c->ungreeted = c->ops->presence != NULL;
-    if (c->ungreeted)
+    if (c->ops->presence)
         soon(c->daemon->onlookers);
 }
 

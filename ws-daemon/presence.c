@@ -5,6 +5,7 @@
 
 #include "shared/log.h"
 #include "shared/presence_store.h"
+#include "shared/timefmt.h"
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/hub.h"
 #include "ws-daemon/onlookers.h"
@@ -27,7 +28,7 @@ struct person {
     bool written;   /* the database has them online on this daemon */
     bool up;        /* has sockets */
     bool flying;    /* is in the statement under way */
-    double down_at; /* when the last socket went */
+    double down_at; /* steady time when the last socket went */
     UT_hash_handle hh;
 };
 
@@ -100,7 +101,7 @@ static void on_written(void *arg, enum error e, PGresult **results, int count, c
 /* Writes a set of those who came up, or whose debounce time is over. True when there was one. */
 static bool write_set(struct presence *p, bool up)
 {
-    double now = ev_now(p->daemon->loop), debounce = p->daemon->config.presence_debounce / 1000.0;
+    double now = time_seconds(), debounce = p->daemon->config.presence_debounce / 1000.0;
     struct person *person, *next;
     struct query q;
     struct arena arena;
@@ -161,7 +162,7 @@ void presence_socket_down(struct conn *c)
     if (!person)
         return;
     person->up = false;
-    person->down_at = ev_now(c->daemon->loop);
+    person->down_at = time_seconds();
     if (!person->written && !person->flying) {
         HASH_DEL(p->people, person);
         free(person);

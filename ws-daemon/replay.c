@@ -39,6 +39,7 @@ static void finish(struct conn *c)
 
 static void refuse(struct conn *c, const char *sentence)
 {
+    c->behind = true; /* a receipt covers all before it, and not all of that was shown */
     conn_error(c, ERR_INVALID_PARAMETER, sentence);
     finish(c);
 }

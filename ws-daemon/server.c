@@ -283,7 +283,7 @@ static int on_writable(struct conn *c)
     }
     for (int i = 0; i < WRITES_PER_TURN && (f = outbox_take(&c->outbox)); i++) {
         int n = lws_write(c->wsi, frame_text(f), f->len, LWS_WRITE_TEXT);
-        if (n >= 0 && f->seq)
+        if (n >= 0 && f->seq && !c->behind)
             receipts_shown(c, f->conversation_id, f->seq);
         frame_unref(f);
         if (n < 0)
@@ -440,7 +440,7 @@ void server_sweep(struct daemon *d)
             drop(c);
         else if (c->me.user_id && c->me.expires <= now)
             conn_close(c, ERR_UNAUTHORIZED);
-        else if (c->state == CONN_GREETING && ev_now(d->loop) - c->opened_at > AUTH_WITHIN_S)
+        else if (c->state == CONN_GREETING && time_seconds() - c->opened_at > AUTH_WITHIN_S)
             conn_error(c, ERR_UNAUTHORIZED, "authentication took too long");
         else if (time_seconds() - c->heard_at >= PING_AFTER_S &&
                  time_seconds() - c->pinged_at >= PING_AFTER_S) {

@@ -251,8 +251,8 @@ static void test_conv_message_has_body_and_content(void **state)
                  " 'created_at': '@7', 'edited_at': '@8'}");
     assert_shows(view_conv_message(&media),
                  "{'id': '#30.6', 'conversation_id': '#20.3', 'sender_id': '#10.1',"
-                 " 'sender_username': 'alice', 'recipient_id': '#11.2', 'body': null,"
-                 " 'content': null, 'media_url': 'https://example.org/a.png',"
+                 " 'sender_username': 'alice', 'recipient_id': '#11.2', 'body': '',"
+                 " 'content': '', 'media_url': 'https://example.org/a.png',"
                  " 'client_msg_id': null, 'created_at': '@6', 'edited_at': null}");
 }
 
@@ -330,7 +330,7 @@ static void test_conv_delivery_and_frame(void **state)
 
 #define P2P_DIRECT                                                                                 \
     "'id': 30, 'sender_id': 10, 'recipient_id': 11, 'type': 'text', 'content': 'Grüße',"         \
-    " 'media_url': null, 'timestamp': '@6'"
+    " 'media_url': '', 'timestamp': '@6'"
 #define P2P_ALICE "'id': 10, 'username': 'alice', 'display_name': 'Alice A.', 'created_at': '@1'"
 #define P2P_BOB   "'id': 11, 'username': 'bob', 'display_name': 'Bob', 'created_at': '@2'"
 
@@ -344,7 +344,7 @@ static void test_p2p_message_names_the_person_or_the_group(void **state)
                  " 'content': 'look', 'media_url': 'https://example.org/a.png',"
                  " 'timestamp': '@7', 'status': 'SENT', 'group_id': 21}");
     assert_shows(view_p2p_message(&media, "SENT"),
-                 "{'id': 30, 'sender_id': 10, 'recipient_id': 11, 'type': 'text', 'content': null,"
+                 "{'id': 30, 'sender_id': 10, 'recipient_id': 11, 'type': 'text', 'content': '',"
                  " 'media_url': 'https://example.org/a.png', 'timestamp': '@6',"
                  " 'status': 'SENT'}");
     assert_shows(view_p2p_sent(&d, "DELIVERED"),
