@@ -10,7 +10,8 @@ CREATE INDEX events_departures ON events (user_id, conversation_id)
 -- The message a socket says it was shown last (`since`). known: it is, or was, one of the user's. room:
 -- its conversation, if that is there; unseen: what others had not committed when it was stored.
 -- Of a deleted conversation no message is left to ask. The one before it, whatever its conversation, was
--- stored before ours could be shown, so what it did not see includes all that ours did not.
+-- stored before ours could be shown, so what it did not see includes all that ours did not (and itself:
+-- it comes again).
 CREATE FUNCTION message_shown(in_user bigint, in_message bigint, message_ms bigint,
                               OUT known boolean, OUT room bigint, OUT unseen pg_snapshot)
     LANGUAGE plpgsql STABLE AS $$

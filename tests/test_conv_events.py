@@ -209,6 +209,18 @@ def test_removal_takes_effect_on_live_sockets_at_once(alice, bob, group, connect
         assert sock.expect("message") == m
 
 
+def test_owner_who_leaves_the_group_hands_it_over_and_all_are_told(alice, bob, carol, connect):
+    group = alice.group(bob, carol)
+    watchers = [listen(connect, who, daemon=n) for n, who in enumerate((bob, carol), 1)]
+    resp = alice.call("DELETE", f"/api/groups/{group['id']}/members/{alice.id}")     # the surface that has this way
+    assert resp.status_code == 200, resp.text
+    for sock in watchers:
+        assert sock.expect("owner_changed") == about(group, bob, alice)
+        assert sock.expect("member_removed") == about(group, alice, alice)
+    assert carol.conversation(group)["owner_id"] == bob.id
+    assert bob.rename(group, "ours").status_code == 200
+
+
 def test_deleting_a_group_is_told_to_its_members(alice, bob, group, connect):
     people = {who: listen(connect, who) for who in (alice, bob)}
     alice.delete(group)

@@ -222,6 +222,30 @@ def test_ack_is_a_watermark(alice, bob, group, connect):
     sender.expect_nothing(0.3)
 
 
+def test_a_receipt_is_told_to_each_sender_whose_messages_it_covers(alice, bob, carol, connect):
+    group = alice.group(bob, carol)
+    mine, theirs, receiver = connect(alice), connect(carol), connect(bob)
+    first, second, third = alice.say(group, "1"), carol.say(group, "2"), alice.say(group, "3")
+    for sock in (mine, theirs, receiver):
+        sock.collect(3)
+    for word, status in (("ack", "delivered"), ("read", "read")):
+        receiver.tell(word, message_id=third["id"])
+        for sock, newest in ((mine, third), (theirs, second)):
+            told = sock.expect("delivery_ack")
+            assert (told["message_id"], told["user_id"], told["status"]) == (newest["id"], bob.id, status)
+    mine.expect_nothing(0.2)
+    assert alice.deliveries(first)[bob.id]["status"] == "read"
+
+
+def test_every_ack_is_told_however_quickly_they_come(alice, bob, group, connect):
+    sender, receiver = connect(alice), connect(bob)
+    ids = [alice.say(group, f"{n}")["id"] for n in range(20)]
+    sender.collect(20), receiver.collect(20)
+    for m in ids:
+        receiver.tell("ack", message_id=m)
+    assert [sender.expect("delivery_ack")["message_id"] for _ in ids] == ids
+
+
 def test_rest_receipt_reaches_the_sender_too(alice, bob, group, connect):
     sender = connect(alice)
     m = alice.say(group, "read me")

@@ -205,6 +205,16 @@ def test_mail_is_given_up_after_its_time(stack, server, run):
     eventually(lambda: "event=mail_failed" in courier.text())   # said after it is written
 
 
+def test_mail_that_nobody_sent_in_time_is_given_up_with_a_line_in_the_log(stack, server, run):
+    address = new_address(stack)
+    stack.query("UPDATE mail_outbox SET created_at = now() - interval '3 days' WHERE recipient = %s", address)
+    courier = run(SMTP_URL=server.url)
+    await_state(stack, address, "failed")
+    assert row(stack, address)[1:] == (0, "not sent in time")
+    eventually(lambda: re.search("event=mail_failed .*not sent in time", courier.text()))
+    assert not server.to(address)
+
+
 def test_mail_to_an_account_that_is_gone_is_dropped(stack, server, run):
     address = new_address(stack)
     stack.query("DELETE FROM users WHERE email = %s", address)

@@ -45,6 +45,16 @@ def test_an_account_made_on_one_surface_is_the_same_on_all(person, surface):
 
 
 @each
+def test_login_takes_username_or_email_in_either_field_on_every_surface(person, surface):
+    who = person("conv")
+    client = getattr(who, surface)
+    for field in ("username", "email"):
+        for value in (who.name, who.conv.user["email"]):
+            resp = client.login(**{field: value, "password": who.password})
+            assert resp.status_code == 200, (field, value, resp.text)
+
+
+@each
 def test_a_token_is_good_on_every_surface(person, surface):
     token = getattr(person(), surface).token
     caller = person().conv

@@ -153,6 +153,19 @@ def test_bad_since_gets_an_error_frame_and_live_messages_only(tom, jerry, connec
     assert sock.recv_json()["content"] == "new"
 
 
+def test_after_a_bad_since_nothing_counts_as_delivered(tom, jerry, connect):
+    """What was missed was not shown, and a receipt would cover it."""
+    missed = connect(tom).exchange(jerry, "missed")     # its echo: the daemon is through with it
+    sock = connect(jerry, since="x")
+    assert sock.refused()
+    live = tom.say(jerry, "live")
+    assert sock.recv_json()["id"] == live["id"]
+    sock.expect_nothing(0.5)            # receipts are written by then
+    assert tom.status(missed) != "DELIVERED"
+    sock.close()
+    assert [f["id"] for f in connect(jerry).collect(2)] == [missed["id"], live["id"]]
+
+
 # ---------------------------------------------------------------------- stage 3: live messages
 
 def test_rest_message_arrives_at_both_peoples_sockets(tom, jerry, spike, connect):

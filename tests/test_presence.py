@@ -218,6 +218,17 @@ def test_new_socket_is_told_who_is_online_on_any_daemon(alice, bob, carol, new_u
         assert sorted(frames, key=str) == sorted((presence(who, "online") for who in (bob, carol)), key=str)
 
 
+def test_those_who_connect_at_the_same_moment_hear_of_each_other_once(stack, new_user, connect):
+    for n in range(12):
+        one, other = new_user(), new_user()
+        one.direct(other)
+        first = connect(one, aside=EVENTS, daemon=n % 3 + 1)
+        time.sleep(n * 0.015)           # what is tested: the greeting and the news in every order
+        second = connect(other, aside=EVENTS, daemon=(n + n // 3) % 3 + 1)
+        assert first.settled(0.5) == [presence(other, "online")], n
+        assert second.settled(0.2) == [presence(one, "online")], n
+
+
 # ---------------------------------------------------------------------- a crowd
 
 def test_a_storm_of_reconnects_writes_few_rows_and_tells_each_once(stack, alice):
