@@ -81,6 +81,11 @@ fuzz:  ## run every fuzz target for FUZZ_S (30) seconds under ASan and UBSan
 	@$(MAKE) --no-print-directory -j$$(nproc) FUZZ=1 fuzzers
 	@tests/fuzz/run.sh $(TARGETS)
 
+soak:  ## steady traffic for SOAK_S (600) seconds; nothing may grow and nothing slow down
+	@ctl/install.sh build run test
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@cd tests && /usr/bin/python3 -m soak
+
 chaos:  ## kill, stop and cut off parts at random for CHAOS_S (120) seconds; nothing may be lost
 	@ctl/install.sh build run test
 	@$(MAKE) --no-print-directory -j$$(nproc) all

@@ -160,6 +160,16 @@ def test_who_is_not_authenticated_may_send_no_more_than_a_token(stack):
         sock.expect_close(1009)
 
 
+# ---------------------------------------------------------------------- keeping alive
+
+def test_a_quiet_socket_that_answers_pings_stays(stack, alice, bob, connect):
+    """Its pongs were not heard, and after a minute it was dropped. (A minute is what it takes to see.)"""
+    quiet = connect(bob)
+    quiet.expect_nothing(62)
+    sent = alice.make_message(bob, "still there?")
+    assert quiet.recv_json()["id"] == sent["id"]
+
+
 # ---------------------------------------------------------------------- handshakes
 
 def test_headers_that_nginx_lets_through_open_a_socket(alice, bob, connect):

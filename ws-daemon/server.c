@@ -273,12 +273,13 @@ static int linger(struct conn *c)
 static int on_writable(struct conn *c)
 {
     struct frame *f;
-    unsigned char ping[LWS_PRE];
+    unsigned char ping[LWS_PRE + 1]; /* libwebsockets does not tell of a pong that is empty */
     if (c->dead)
         return -1;
     if (c->ping_due) {
         c->ping_due = false;
-        if (lws_write(c->wsi, ping + LWS_PRE, 0, LWS_WRITE_PING) < 0)
+        ping[LWS_PRE] = 'p';
+        if (lws_write(c->wsi, ping + LWS_PRE, 1, LWS_WRITE_PING) < 0)
             return -1;
     }
     for (int i = 0; i < WRITES_PER_TURN && (f = outbox_take(&c->outbox)); i++) {
