@@ -66,8 +66,8 @@ stop:  ## stop what `make start` (or run) started
 status:  ## tell what runs
 	@ctl/stack.sh status
 
-test:  ## build and run all tests (SAN=1: under ASan and UBSan)
-	@ctl/install.sh build run test
+test:  ## build and run all tests (SAN=1: under ASan and UBSan; VALGRIND=1: some of them under memcheck)
+	@ctl/install.sh build run test $(if $(VALGRIND),valgrind)
 	@$(MAKE) --no-print-directory -j$$(nproc) all units
 	@tests/run.sh
 

@@ -32,9 +32,12 @@ if [ "${1-}" != unprivileged ]; then
     esac
 fi
 
-# A pool or daemon writes its pid file here, because exec keeps the pid.
+# A pool or daemon writes its pid file here, because exec keeps the pid. With VALGRIND (tests; its
+# value is the file of suppressions), memcheck looks on; being quiet, it only writes what is wrong to the log.
 become() {
     echo $$ >"$VAR/run/$name.pid"
+    [ -z "${VALGRIND:-}" ] || set -- valgrind -q --leak-check=full --show-leak-kinds=definite \
+        --suppressions="$VALGRIND" "$@"
     exec "$@" --config "$VAR/conf/parley.env"
 }
 

@@ -220,7 +220,7 @@ socket_of() {
 start_supervisor() {
     local keep=() paths=() name
     for name in $(listeners); do paths+=("$(socket_of "$name")"); done
-    for name in ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS PARLEY_TEST_RUN; do
+    for name in ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS PARLEY_TEST_RUN VALGRIND; do
         [ -z "${!name:-}" ] || keep+=("$name=${!name}")
     done
     (

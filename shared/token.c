@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { PART_MOST = 8192 };
+
 static const char *const dialects[DIALECTS] = {
     [DIALECT_DM] = "dm",       [DIALECT_CONV] = "conv",     [DIALECT_P2P] = "p2p",
     [DIALECT_ROOMS] = "rooms", [DIALECT_GROUPS] = "groups",
@@ -153,6 +155,21 @@ char *token_issue(const struct keyring *ring, const char *issuer, const struct i
     return text;
 }
 
+/* Three parts of base64url (RFC 7515), none empty, no longer than a header. libb64, which libjwt decodes
+ * with, writes behind its buffer for an empty part and reads beside its table for some other characters,
+ * and libjwt keeps a part on the stack: neither gets to see anything else than this. */
+static bool well_formed(const char *text)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for (int part = 0; part < 3; part++) {
+        size_t len = strspn(text, digits);
+        if (!len || len > PART_MOST || text[len] != (part < 2 ? '.' : 0))
+            return false;
+        text += len + 1;
+    }
+    return true;
+}
+
 /* The kid of a token that is not verified yet. libjwt accepts any signature without a key, so this
  * answer is used for nothing but choosing the key. */
 static const struct key *choose_key(const struct keyring *ring, const char *text)
@@ -193,7 +210,7 @@ enum error token_verify(const struct keyring *ring, const char *issuer, const ch
                         struct identity *out)
 {
     struct identity who;
-    const struct key *k = choose_key(ring, text);
+    const struct key *k = well_formed(text) ? choose_key(ring, text) : NULL;
     jwt_t *jwt;
     if (!k || jwt_decode(&jwt, text, k->secret, k->len))
         return ERR_UNAUTHORIZED;

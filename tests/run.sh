@@ -2,6 +2,8 @@
 # All tests: the unit programs in $BUILD/unit, then the tests of the real stack, then one closing line.
 # `make test` has installed and built everything. Arguments stand in for the `tests` that pytest gets,
 # as in tests/run.sh tests/test_dm.py -k history
+# With VALGRIND=1, unit programs, daemons and workers run under memcheck: thirty times slower, so the tests
+# of one stack are a file for each dialect unless others are named.
 #
 # Fails when a test fails, when a sanitizer speaks in a unit test (the stack's logs are read by the
 # tests themselves), or when a process that a test started is still there at the end.
@@ -9,6 +11,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 export BUILD=${BUILD:-build}
 WORKERS=${WORKERS:-3}           # pytest processes; the stacks mostly wait, so more than the cores
+runner=()
 passed=0 failed=0 skipped=0
 
 # Everything started from here on carries this in its environment, PostgreSQL's processes excepted,
@@ -21,7 +24,7 @@ trap 'rm -rf "$report"' EXIT
 # A cmocka program prints one line a test; a crash prints none, and counts as one failure.
 run_unit() {
     local name=${1##*/} log=$report/unit.log status=0 ok bad
-    timeout 120 "$1" >"$log" 2>&1 || status=$?
+    timeout 300 "${runner[@]}" "$1" >"$log" 2>&1 || status=$?
     ok=$(grep -c '^\[       OK \]' "$log")
     bad=$(sed -n 's/^\[  FAILED  \] \([0-9]\+\) test.*/\1/p' "$log" | tail -n 1)
     [ $status -eq 0 ] || [ "${bad:-0}" -gt 0 ] || bad=1
@@ -64,6 +67,14 @@ leftovers() {
     failed=$((failed + 1))
 }
 
+if [ -n "${VALGRIND:-}" ]; then
+    export VALGRIND=$PWD/tests/valgrind.supp
+    WORKERS=1
+    runner=(valgrind -q --leak-check=full --show-leak-kinds=definite --error-exitcode=9
+        --suppressions="$VALGRIND")
+    [ $# -gt 0 ] || set -- tests/test_dm_socket.py tests/test_conv_socket.py tests/test_p2p_socket.py \
+        tests/test_rooms_socket.py tests/test_groups_socket.py
+fi
 for program in "$BUILD"/unit/*; do
     [ ! -f "$program" ] || run_unit "$program"
 done

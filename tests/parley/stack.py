@@ -27,7 +27,8 @@ from .wait import eventually, seconds_until
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = os.environ.get("BUILD", "build")
-SANITIZERS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:")
+#: What sanitizers write into a log, or valgrind, which is told to write nothing else.
+SANITIZERS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|^==\d+== ", re.M)
 JWT = re.compile(r"eyJ[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]+")
 WORD = re.compile(r"[A-Za-z0-9_-]{12,}")        # how a password or refresh token would stand in a log
 
@@ -83,7 +84,8 @@ class Stack:
 
     def environment(self):
         """What ctl/stack.sh gets to see: nothing of the caller's that could leak into a setting."""
-        keep = ("PATH", "HOME", "USER", "LANG", "TERM", "SUDO_USER", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")
+        keep = ("PATH", "HOME", "USER", "LANG", "TERM", "SUDO_USER", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS",
+                "VALGRIND")
         env = {k: os.environ[k] for k in keep if k in os.environ}
         env.update(VAR=str(self.var), PORT=str(self.port), DAEMONS=str(self.daemons), BUILD=BUILD,
                    PARLEY_SKIP_SETUP="1", PARLEY_TEST="1")
