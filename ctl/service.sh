@@ -58,6 +58,9 @@ take_socket() {
 take_socket
 cd "$work"
 case $name in
+postgres | nginx) ulimit -c 0 ;;    # no core dump with tokens in it; our programs see to theirs
+esac
+case $name in
 postgres)
     # Nobody uses the data now (see above), so these can only be a dead postmaster's, and their pid
     # may since belong to somebody else, which would keep PostgreSQL from starting.

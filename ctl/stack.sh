@@ -9,7 +9,7 @@
 #   DATABASE_URL           an existing PostgreSQL instead of a private cluster
 #   BUILD=build            where the programs were built
 #   DAEMONS=1  API_WORKERS=4  AUTH_WORKERS=2
-#   AUTH_RATE WRITE_RATE   other limit_req rates than nginx.conf's, e.g. 100r/s
+#   AUTH_RATE WRITE_RATE ADDRESS_RATE   other limit_req rates than nginx.conf's, e.g. 100r/s
 #   PARLEY_SET_<NAME>      becomes NAME=value in $VAR/conf/parley.env
 #   PARLEY_SKIP_SETUP=1    neither install nor build
 #   PARLEY_TEST=1          a cluster that nobody will miss: created without waiting for the disk
@@ -29,6 +29,7 @@ if [ "$(id -u)" = 0 ]; then
     RUN_USER=www-data
     AS=(s6-setuidgid www-data)
 fi
+CORS_DEFAULT=localhost      # CORS_ORIGINS under make run, unless set
 START_S=60                  # a start that takes longer has failed
 
 say() { echo "parley: $*"; }
@@ -157,12 +158,26 @@ configure_programs() {
     {
         echo "DATABASE_URL=$DATABASE_URL"
         [ -n "${PARLEY_SET_KEY_FILE+set}" ] || echo "KEY_FILE=$VAR/keys/jwt.keys"
-        [ -n "${PARLEY_SET_CORS_ORIGINS+set}" ] || echo "CORS_ORIGINS=localhost"
+        [ -n "${PARLEY_SET_CORS_ORIGINS+set}" ] || echo "CORS_ORIGINS=$CORS_DEFAULT"
         [ -n "${PARLEY_SET_PUBLIC_URL+set}" ] || echo "PUBLIC_URL=http://$PROBE:$PORT"
         for name in "${!PARLEY_SET_@}"; do
             echo "${name#PARLEY_SET_}=${!name}"
         done
     } >"$file"
+}
+
+# Adds CORS_ORIGINS to $origins, as lines of nginx's map for sed: no # & or backslash in them.
+nginx_origins() {
+    local origin list line='\n        %s $http_origin;'
+    IFS=', ' read -ra list <<<"${PARLEY_SET_CORS_ORIGINS-$CORS_DEFAULT}"
+    for origin in "${list[@]}"; do
+        case $origin in
+        \*) origins+=${line/\%s/"'~.'"} ;;
+        localhost) origins+=${line/\%s/"'~^https?://(?:localhost|127[.]0[.]0[.]1|[[]::1])(?::[0-9]+)?$'"} ;;
+        *[!][A-Za-z0-9.:/_-]*) die "CORS_ORIGINS: $origin is no origin" ;;
+        *) origins+=${line/\%s/"'$origin'"} ;;
+        esac
+    done
 }
 
 # nginx.conf as it stands in the checkout, with this instance's paths, port, user, limits and daemons.
@@ -175,6 +190,10 @@ configure_nginx() {
     [ "$RUN_USER" = www-data ] || edits+=(-e 's|^user |# user |')
     [ -z "${AUTH_RATE:-}" ] || edits+=(-e "s|rate=5r/s|rate=$AUTH_RATE|")
     [ -z "${WRITE_RATE:-}" ] || edits+=(-e "s|rate=50r/s|rate=$WRITE_RATE|")
+    [ -z "${ADDRESS_RATE:-}" ] || edits+=(-e "s|rate=1000r/s|rate=$ADDRESS_RATE|")
+    local origins=
+    nginx_origins
+    edits+=(-e "s#^ *\# CORS_ORIGINS,.*#&$origins#")
     for ((number = DAEMONS; number > 1; number--)); do
         edits+=(-e "/^ *server unix:.*ws\.sock/{p;s|ws\.sock|ws-$number.sock|}")
     done

@@ -2,6 +2,7 @@
 #include "fcgi-app/account.h"
 
 #include "fcgi-app/router.h"
+#include "shared/door_store.h"
 #include "shared/mail_store.h"
 #include "shared/secret.h"
 #include "shared/store.h"
@@ -42,16 +43,17 @@ struct opening {
     struct new_session session;
     unsigned char hash[SECRET_HASH];
     char refresh[SECRET_TEXT]; /* "": none */
+    struct caller from;
 };
 
 static void prepare(struct request *req, struct opening *o)
 {
     bool refreshes = surface_of(req)->refreshes;
-    *o = (struct opening){.session = {
+    *o = (struct opening){.from = request_caller(req), .session = {
         .dialect = dialect_name(req->route->dialect),
         .lifetime = refreshes ? req->config->refresh_ttl : req->config->access_ttl_v1,
         .user_agent = request_user_agent(req),
-        .address = request_variable(req, "REMOTE_ADDR"),
+        .from = &o->from,
     }};
     if (!refreshes)
         return;
@@ -195,22 +197,30 @@ static enum error read_login(struct request *req, struct text *login, struct tex
     return input_text(&req->body, "password", password);
 }
 
-/* The account these credentials open. */
-static enum error check_password(struct request *req, struct text login, struct text password,
+/* Whether a login may be tried, and how it went; both are noted. ERR_LOGIN_THROTTLED, ERR_CREDENTIALS,
+ * ERR_DISABLED. */
+static enum error check_password(struct request *req, const char *login, struct text password,
                                  struct user *out)
 {
-    struct user u = {0};
-    enum error e = account_by_login(req->db, &req->arena, login.s, &u);
-    if (e != OK && e != ERR_USER_NOT_FOUND)
+    struct admission try = {0};
+    struct caller from = request_caller(req);
+    enum error e = login_admit(req->db, &req->arena, login, &from, &try);
+    if (e == ERR_LOGIN_THROTTLED)
+        req->retry_after = try.wait;
+    if (e != OK)
         return e;
     /* bcrypt would look at the first 72 bytes only: what no account can have matches none. */
-    bool possible = e == OK && validate_password(password) == OK;
-    if (!password_matches(password.s, possible ? u.password_hash : NULL, req->config->bcrypt_cost))
-        return ERR_CREDENTIALS;
-    if (!u.is_active)
-        return ERR_DISABLED;
-    *out = u;
-    return OK;
+    bool possible = try.user.id && validate_password(password) == OK;
+    if (!password_matches(password.s, possible ? try.user.password_hash : NULL, req->config->bcrypt_cost)) {
+        e = login_failed(req->db, &try, &from, try.user.id ? "wrong password" : "unknown name");
+        return e == OK ? ERR_CREDENTIALS : e;
+    }
+    if (!try.user.is_active) {
+        e = login_failed(req->db, &try, &from, "account disabled");
+        return e == OK ? ERR_DISABLED : e;
+    }
+    *out = try.user;
+    return login_forgive(req->db, &try);
 }
 
 enum error account_login(struct request *req, struct user *out, struct credentials *tokens)
@@ -219,11 +229,32 @@ enum error account_login(struct request *req, struct user *out, struct credentia
     struct opening o;
     int64_t session_id;
     enum error e;
-    if ((e = read_login(req, &login, &password)) || (e = check_password(req, login, password, out)))
+    if ((e = read_login(req, &login, &password)) || (e = check_password(req, login.s, password, out)))
         return e;
     prepare(req, &o);
     e = session_create(req->db, out, &o.session, &session_id);
     return e == OK ? issue(req, out, session_id, o.refresh, tokens) : e;
+}
+
+/* ---- a new password ---- */
+
+enum error account_change_password(struct request *req)
+{
+    struct text current, fresh;
+    struct user u;
+    char hash[PASSWORD_HASH];
+    enum error e;
+    if ((e = input_text(&req->body, "current_password", &current)) ||
+        (e = input_text(&req->body, "password", &fresh)) || (e = validate_password(fresh)))
+        return e;
+    /* Whoever has stolen a token is not to guess here faster than at the door. */
+    e = check_password(req, req->user.username, current, &u);
+    if (e != OK)
+        return e == ERR_CREDENTIALS ? ERR_PASSWORD_WRONG : e;
+    if (!password_hash(fresh.s, req->config->bcrypt_cost, hash))
+        return ERR_INTERNAL;
+    struct caller from = request_caller(req);
+    return password_change(req->db, &req->me, &u, hash, &from);
 }
 
 /* ---- refresh ---- */
@@ -243,7 +274,8 @@ enum error account_refresh(struct request *req, bool rotate, struct user *out,
         secret_make(next);
         secret_hash(next, next_hash);
     }
+    struct caller from = request_caller(req);
     e = session_refresh(req->db, &req->arena, shown_hash, rotate ? next_hash : NULL,
-                        req->config->refresh_ttl, &session_id, out);
+                        req->config->refresh_ttl, &from, &session_id, out);
     return e == OK ? issue(req, out, session_id, next, tokens) : e;
 }

@@ -11,8 +11,13 @@
 MUSTCHECK enum error account_register(struct request *req, struct user *out, struct credentials *tokens);
 
 /* Opens a session for the body's username (or email) and password. An unknown user and a wrong
- * password take the same time and get the same answer, ERR_CREDENTIALS. */
+ * password take the same time and get the same answer, ERR_CREDENTIALS; after too many of them
+ * ERR_LOGIN_THROTTLED. */
 MUSTCHECK enum error account_login(struct request *req, struct user *out, struct credentials *tokens);
+
+/* Sets the body's password for the caller, who has to know the current_password, and ends all other
+ * sessions. ERR_PASSWORD_WRONG. */
+MUSTCHECK enum error account_change_password(struct request *req);
 
 /* Exchanges the body's refresh_token; with rotate for a new one as well. */
 MUSTCHECK enum error account_refresh(struct request *req, bool rotate, struct user *out,

@@ -32,6 +32,7 @@ enum error auth_refresh(struct request *req, struct reply *out)
     struct user u;
     struct credentials tokens;
     enum error e = account_refresh(req, true, &u, &tokens);
+    out->wake = e == ERR_REFRESH_INVALID; /* it may have been theft, which closes sockets */
     if (e == OK)
         reply_json(out, 200, view_dm_refreshed(&tokens));
     return e;
@@ -115,7 +116,7 @@ enum error groups_refresh(struct request *req, struct reply *out)
     struct user u;
     struct credentials tokens;
     enum error e = account_refresh(req, false, &u, &tokens);
-    out->wake = e == ERR_REFRESH_INVALID; /* it may have been theft, which closes sockets */
+    out->wake = e == ERR_REFRESH_INVALID;
     if (e != OK)
         return e;
     struct json_object *o = json_object_new_object();
@@ -128,7 +129,8 @@ enum error groups_refresh(struct request *req, struct reply *out)
 
 enum error auth_logout(struct request *req, struct reply *out)
 {
-    enum error e = session_revoke(req->db, req->me.session_id);
+    struct caller from = request_caller(req);
+    enum error e = session_revoke(req->db, req->me.session_id, &from);
     if (e != OK)
         return e;
     struct json_object *o = json_object_new_object();

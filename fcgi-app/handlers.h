@@ -15,6 +15,9 @@ handler rooms_register, rooms_login, rooms_me;
 handler p2p_register, p2p_login;
 handler groups_register, groups_login, groups_refresh;
 
+/* ---- sessions.c ---- */
+handler sessions_list, sessions_end, sessions_end_others, sessions_change_password;
+
 /* ---- mail.c ---- */
 handler mail_verify, mail_forgot_password, mail_reset_password;
 

@@ -62,7 +62,8 @@ enum error mail_reset_password(struct request *req, struct reply *out)
         return e;
     if (!password_hash(password.s, req->config->bcrypt_cost, hashed))
         return ERR_INTERNAL;
-    if ((e = password_reset(req->db, hash, hashed)))
+    struct caller from = request_caller(req);
+    if ((e = password_reset(req->db, hash, hashed, &from)))
         return e;
     answer(out, 200, "the new password is set, and all sessions have ended");
     out->wake = true; /* their sockets close */

@@ -11,7 +11,6 @@ struct reply {
     struct json_object *body; /* owned; NULL: none */
     enum error error;         /* what the body says when the request was refused, else OK */
     unsigned methods;         /* those of the path, for Allow; 0: not told */
-    int retry_after;          /* seconds; 0: 1 where the status asks for one */
     bool preflight;           /* the answer to a browser's question whether it may ask (CORS) */
     bool replayed;            /* an idempotency key had done this before */
     bool wake;                /* tell the daemons to look, once the client has its answer */

@@ -1,6 +1,7 @@
 /* From CGI variables and a stream of bytes to a request. Knows nothing of FastCGI. */
 #include "fcgi-app/request.h"
 
+#include "shared/address.h"
 #include "shared/secret.h"
 #include "shared/validate.h"
 
@@ -199,6 +200,14 @@ enum error request_client_key(struct request *req, struct text *out)
     if (e == OK)
         *out = key;
     return e;
+}
+
+struct caller request_caller(struct request *req)
+{
+    const char *address = request_variable(req, "REMOTE_ADDR");
+    char *network = arena_alloc(&req->arena, NETWORK_TEXT);
+    address_network(address, network);
+    return (struct caller){.address = address, .network = network, .request_id = req->id};
 }
 
 const char *request_user_agent(struct request *req)

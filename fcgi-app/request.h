@@ -8,6 +8,7 @@
 #include "shared/db.h"
 #include "shared/id.h"
 #include "shared/input.h"
+#include "shared/store.h"
 
 struct route;
 
@@ -44,6 +45,8 @@ struct request {
     struct identity me;        /* routes with AUTH or AUTH_TOKEN */
     struct user user;          /* routes with AUTH: the account behind me */
     struct input body;         /* routes with BODY */
+
+    int64_t retry_after; /* seconds; 0: 1 where the status of the answer asks for one */
 };
 
 /* Borrows app, env and source. */
@@ -75,6 +78,9 @@ MUSTCHECK enum error request_page(struct request *req, int64_t *limit, int64_t *
 /* The sender's key: the header Idempotency-Key or the member client_msg_id; both have to agree.
  * s NULL: none. */
 MUSTCHECK enum error request_client_key(struct request *req, struct text *out);
+
+/* Where the request comes from. */
+struct caller request_caller(struct request *req);
 
 /* The client's name for itself, at most 200 bytes; NULL when it gave none that is text. */
 const char *request_user_agent(struct request *req);

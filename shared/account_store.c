@@ -35,8 +35,10 @@ enum error account_create(struct db *db, struct arena *a, const struct new_accou
     query_hash(&q, session->refresh_hash);
     query_int(&q, session->lifetime);
     query_text(&q, session->user_agent);
-    query_text(&q, session->address);
+    query_text(&q, session->from->address);
     query_text(&q, account->mail);
+    query_text(&q, session->from->network);
+    query_text(&q, session->from->request_id);
     enum error e = db_run(db, &q, &res);
     if (e != OK)
         return taken(db, e);
@@ -65,14 +67,6 @@ static enum error one_user(struct db *db, struct arena *a, const struct query *q
     return e;
 }
 
-enum error account_by_login(struct db *db, struct arena *a, const char *login, struct user *out)
-{
-    struct query q;
-    query_init(&q, SQL_ACCOUNT_BY_LOGIN);
-    query_text(&q, login);
-    return one_user(db, a, &q, out, ERR_USER_NOT_FOUND);
-}
-
 enum error user_by_ref(struct db *db, struct arena *a, const struct ref *ref, struct user *out)
 {
     struct query q;
@@ -87,6 +81,15 @@ enum error user_by_ref(struct db *db, struct arena *a, const struct ref *ref, st
     return e;
 }
 
+/* Ended sessions are kept for as long as the throttle knows the places they came from, or an access token
+ * of theirs could still be shown. */
+static int64_t sessions_keep(const struct config *c)
+{
+    const int64_t known = 90 * 86400;
+    int64_t token = c->access_ttl > c->access_ttl_v1 ? c->access_ttl : c->access_ttl_v1;
+    return token > known ? token : known;
+}
+
 enum error session_create(struct db *db, const struct user *user, const struct new_session *session,
                           int64_t *session_id)
 {
@@ -99,18 +102,20 @@ enum error session_create(struct db *db, const struct user *user, const struct n
     query_hash(&q, session->refresh_hash);
     query_int(&q, session->lifetime);
     query_text(&q, session->user_agent);
-    query_text(&q, session->address);
+    query_text(&q, session->from->address);
+    query_text(&q, session->from->network);
+    query_text(&q, session->from->request_id);
+    query_int(&q, sessions_keep(db->config));
     enum error e = db_run(db, &q, &res);
     if (e != OK)
         return e;
-    if (PQntuples(res)) {
-        struct row r = row_at(res, 0, NULL);
-        *session_id = row_int(&r);
-    } else {
-        e = ERR_CREDENTIALS;
-    }
+    struct row r = row_at(res, 0, NULL);
+    int64_t id = row_int(&r);
     PQclear(res);
-    return e;
+    if (!id)
+        return ERR_CREDENTIALS;
+    *session_id = id;
+    return OK;
 }
 
 void session_user_query(struct query *q, int64_t session_id, int64_t user_id)
@@ -148,8 +153,8 @@ enum error session_user(struct db *db, struct arena *a, int64_t session_id, int6
 }
 
 enum error session_refresh(struct db *db, struct arena *a, const unsigned char *shown_hash,
-                           const unsigned char *next_hash, int64_t lifetime, int64_t *session_id,
-                           struct user *out)
+                           const unsigned char *next_hash, int64_t lifetime, const struct caller *from,
+                           int64_t *session_id, struct user *out)
 {
     struct query q;
     PGresult *res;
@@ -158,6 +163,8 @@ enum error session_refresh(struct db *db, struct arena *a, const unsigned char *
     query_hash(&q, next_hash);
     query_bool(&q, next_hash != NULL);
     query_int(&q, lifetime);
+    query_text(&q, from->address);
+    query_text(&q, from->request_id);
     enum error e = db_run(db, &q, &res);
     if (e != OK)
         return e;
@@ -172,10 +179,12 @@ enum error session_refresh(struct db *db, struct arena *a, const unsigned char *
     return e;
 }
 
-enum error session_revoke(struct db *db, int64_t session_id)
+enum error session_revoke(struct db *db, int64_t session_id, const struct caller *from)
 {
     struct query q;
     query_init(&q, SQL_SESSION_REVOKE);
     query_int(&q, session_id);
+    query_text(&q, from->address);
+    query_text(&q, from->request_id);
     return db_execute(db, &q);
 }

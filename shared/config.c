@@ -4,6 +4,7 @@
 
 #include "schema_version.h"
 #include "shared/log.h"
+#include "shared/secret.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -190,6 +191,7 @@ static void set_up_log(const char *program, const struct config *c)
 enum config_result config_load(const char *program, int argc, char **argv, struct config *out,
                                bool *check_sql)
 {
+    secret_keep_from_dumps(); /* before the first secret is read */
     defaults(out);
     file_path = NULL;
     for (int i = 1; i < argc; i++) {

@@ -26,6 +26,12 @@
     INT(refresh_ttl, REFRESH_TTL, 2592000, 60, 31536000, "seconds a refresh token lives")          \
     INT(message_max, MESSAGE_MAX, 16384, 1, 1048576, "bytes of a message's content at most")       \
     INT(body_max, BODY_MAX, 1048576, 1024, 67108864, "bytes of a request body at most")            \
+    INT(login_tries, LOGIN_TRIES, 5, 1, 1000000,                                                   \
+        "wrong passwords for a name before the next try has to wait")                              \
+    INT(login_tries_address, LOGIN_TRIES_ADDRESS, 50, 1, 1000000,                                  \
+        "the same by the client's address, for names that never logged in from there")             \
+    INT(login_delay, LOGIN_DELAY, 300, 1, 3600,                                                    \
+        "seconds it waits at most, doubling from one; in as many, one wrong password is forgiven") \
     TEXT(cors_origins, CORS_ORIGINS, "",                                                           \
          "origins whose pages may call the API and open sockets, comma-separated; `*`: all; "      \
          "`localhost`: every origin on this machine")                                              \
@@ -34,6 +40,8 @@
     INT(presence_debounce, PRESENCE_DEBOUNCE, 2000, 0, 60000,                                      \
         "milliseconds a user may be without a socket and still count as online")                   \
     INT(sockets_per_user, SOCKETS_PER_USER, 100, 1, 100000, "sockets of one user on a daemon")     \
+    INT(sockets_per_address, SOCKETS_PER_ADDRESS, 10000, 1, 1000000,                               \
+        "sockets from one client address (of IPv6: from one /64) on a daemon")                     \
     INT(outbox_max, OUTBOX_MAX, 1048576, 65536, 1073741824,                                        \
         "bytes waiting for one socket before it is closed with 4008")                              \
     INT(outbox_total, OUTBOX_TOTAL, 268435456, 1048576, 2147483647,                                \

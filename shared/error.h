@@ -37,6 +37,7 @@
     X(CREDENTIALS, 401, 0, "invalid_credentials", "invalid credentials")                           \
     X(UNAUTHORIZED, 401, 4001, "unauthorized", "Invalid or expired token")                         \
     X(REFRESH_INVALID, 401, 0, "unauthorized", "Invalid or expired refresh token")                 \
+    X(PASSWORD_WRONG, 403, 0, "invalid_credentials", "the current password is wrong")              \
     X(DISABLED, 403, 4003, "account_disabled", "this account is disabled")                         \
     X(FORBIDDEN, 403, 0, "forbidden", "You don't have permission to access this resource")         \
     X(NOT_MEMBER, 403, 0, "forbidden", "you are not a participant of this conversation")           \
@@ -56,6 +57,8 @@
     X(MEDIA_TYPE, 415, 1003, "unsupported_media_type", "the body has to be JSON")                  \
     X(RATE_LIMITED, 429, 4009, "rate_limited", "Rate limit exceeded")                              \
     X(TOO_MANY_SOCKETS, 429, 4010, "too_many_sockets", "too many sockets for this user")           \
+    X(TOO_MANY_FROM_ADDRESS, 429, 0, "too_many_sockets", "too many sockets from this address")     \
+    X(LOGIN_THROTTLED, 429, 0, "rate_limited", "too many failed logins; wait before the next try") \
     X(TOO_SLOW, 503, 4008, "too_slow", "the client reads too slowly; reconnect with since")        \
     X(GOING_AWAY, 503, 1001, "going_away", "the server is restarting; reconnect")                  \
     X(INTERNAL, 500, 1011, "internal_error", "Internal server error")                              \

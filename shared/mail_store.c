@@ -35,12 +35,15 @@ enum error email_verify(struct db *db, const unsigned char hash[SECRET_HASH])
     return use_link(db, &q);
 }
 
-enum error password_reset(struct db *db, const unsigned char hash[SECRET_HASH], const char *password)
+enum error password_reset(struct db *db, const unsigned char hash[SECRET_HASH], const char *password,
+                          const struct caller *from)
 {
     struct query q;
     query_init(&q, SQL_PASSWORD_RESET);
     query_bytes(&q, hash, SECRET_HASH);
     query_text(&q, password);
+    query_text(&q, from->address);
+    query_text(&q, from->request_id);
     return use_link(db, &q);
 }
 

@@ -4,6 +4,7 @@
 
 #include "shared/db.h"
 #include "shared/secret.h"
+#include "shared/store.h"
 
 /* Kinds of mail. */
 #define MAIL_VERIFY "verify"
@@ -18,7 +19,7 @@ MUSTCHECK enum error mail_forgot(struct db *db, const char *address);
  * unknown and expired ones. A reset ends all of the user's sessions. */
 MUSTCHECK enum error email_verify(struct db *db, const unsigned char hash[SECRET_HASH]);
 MUSTCHECK enum error password_reset(struct db *db, const unsigned char hash[SECRET_HASH],
-                                    const char *password_hash);
+                                    const char *password_hash, const struct caller *from);
 
 /* ---- the courier ---- */
 

@@ -72,6 +72,14 @@ struct invitation {
     int64_t created_at, updated_at;
 };
 
+/* A login, as its user sees it. */
+struct session_info {
+    int64_t id;
+    const char *dialect, *user_agent, *address; /* the last two NULL: not known */
+    int64_t created_at, used_at, expires_at;
+    bool current; /* the one that asks */
+};
+
 /* How far a message got with one recipient. */
 struct delivery {
     int64_t user_id, user_created_at;

@@ -11,6 +11,9 @@ enum {
     PASSWORD_HASH = 128 /* crypt(3) text */
 };
 
+/* From here on this process leaves no core dump, which would hold keys, tokens and passwords. */
+void secret_keep_from_dumps(void);
+
 /* Fills out with n random bytes from the kernel. */
 void secret_bytes(void *out, size_t n);
 

@@ -34,56 +34,35 @@ static const struct sql_statement statements[SQL_COUNT] = {
 
     [SQL_LISTEN] = {"listen", "LISTEN parley"},
 
-    /* () -> sessions whose tokens may still look good though they are revoked, expiry of the last
-     * such token; then disabled users, as negative ids */
+    /* longest life of an access token in s -> sessions whose tokens may still look good though they are
+     * revoked, in the order they were, and seconds since; then disabled users, as negative ids */
     [SQL_REVOKED] = {"revoked",
-        "SELECT s.id FROM sessions s WHERE s.revoked_at > now() - $1::bigint * interval '1 s'"
-        " UNION ALL SELECT -u.id FROM users u WHERE NOT u.is_active"},
+        "(SELECT s.id, extract(epoch FROM now() - s.revoked_at)::bigint FROM sessions s"
+        "  WHERE s.revoked_at > now() - $1::bigint * interval '1 s' ORDER BY s.revoked_at)"
+        " UNION ALL SELECT -u.id, NULL FROM users u WHERE NOT u.is_active"},
 
     /* username, email, display_name, password_hash, dialect (NULL: open no session),
      * refresh_hash (NULL: none), session lifetime in s, user_agent, address, kind of mail to send
-     * (NULL: none) -> user, session id */
+     * (NULL: none), network, request id -> user, session id */
     [SQL_ACCOUNT_CREATE] = {"account_create",
         "WITH u AS (INSERT INTO users (username, email, display_name, password_hash)"
         "           VALUES ($1, $2, $3, $4) RETURNING *),"
-        " s AS (INSERT INTO sessions (user_id, dialect, refresh_hash, expires_at, user_agent, address)"
-        "       SELECT u.id, $5, $6::bytea, now() + $7::bigint * interval '1 s', $8, $9"
+        " s AS (INSERT INTO sessions (user_id, dialect, refresh_hash, expires_at, user_agent, address,"
+        "                             network)"
+        "       SELECT u.id, $5, $6::bytea, now() + $7::bigint * interval '1 s', $8, $9, $11"
         "         FROM u WHERE $5::text IS NOT NULL RETURNING id),"
         " m AS (INSERT INTO mail_outbox (kind, recipient)"
         "       SELECT $10, u.email FROM u WHERE $10::text IS NOT NULL AND u.email IS NOT NULL)"
-        " SELECT " USER_COLUMNS("u") ", (SELECT id FROM s) FROM u"},
-
-    /* login (username or e-mail) -> user. A name that looks like somebody's e-mail is the e-mail's. */
-    [SQL_ACCOUNT_BY_LOGIN] = {"account_by_login",
-        "SELECT " USER_COLUMNS("u") " FROM users u WHERE lower(u.username) = lower($1)"
-        " UNION ALL SELECT " USER_COLUMNS("u") " FROM users u WHERE lower(u.email) = lower($1)"
-        " LIMIT 1"},
+        " SELECT " USER_COLUMNS("u") ", (SELECT id FROM s) FROM u WHERE audit_context($9, $12, NULL)"},
 
     /* id -> user */
     [SQL_USER_BY_ID] = {"user_by_id", "SELECT " USER_COLUMNS("u") " FROM users u WHERE u.id = $1::bigint"},
-
-    /* user, password_hash, dialect, refresh_hash (NULL: none), lifetime in s, user_agent, address
-     * -> session id; no row when the password is another by now. Waits for a change under way, which
-     * would end all sessions but this one. */
-    [SQL_SESSION_CREATE] = {"session_create",
-        "INSERT INTO sessions (user_id, dialect, refresh_hash, expires_at, user_agent, address)"
-        " SELECT u.id, $3, $4::bytea, now() + $5::bigint * interval '1 s', $6, $7 FROM users u"
-        "  WHERE u.id = $1::bigint AND u.password_hash = $2 FOR SHARE RETURNING id"},
 
     /* session, user -> the user, when the session stands or ended because they are disabled */
     [SQL_SESSION_USER] = {"session_user",
         "SELECT " USER_COLUMNS("u") " FROM sessions s JOIN users u ON u.id = s.user_id"
         " WHERE s.id = $1::bigint AND s.user_id = $2::bigint"
         "   AND (s.revoked_at IS NULL OR NOT u.is_active)"},
-
-    /* shown hash, new hash, rotate, lifetime in s -> outcome, session id, user */
-    [SQL_SESSION_REFRESH] = {"session_refresh",
-        "SELECT r.outcome, r.session, " USER_COLUMNS("u")
-        " FROM session_refresh($1::bytea, $2::bytea, $3::boolean, $4::bigint * interval '1 s') r"
-        " LEFT JOIN users u ON u.id = r.account"},
-
-    /* session -> was it still open */
-    [SQL_SESSION_REVOKE] = {"session_revoke", "SELECT session_revoke($1::bigint)"},
 
     /* session, sender, conversation, its ms, peer, their ms, type, content, media_url, client key, the
      * conversation's kind (NULL: any; it never changes, so it may be looked at before the lock)
@@ -200,5 +179,7 @@ const struct sql_statement *sql_statement(enum sql which)
 {
     if (statements[which].name)
         return &statements[which];
-    return sql_people[which].name ? &sql_people[which] : &sql_mail[which];
+    if (sql_people[which].name)
+        return &sql_people[which];
+    return sql_mail[which].name ? &sql_mail[which] : &sql_door[which];
 }

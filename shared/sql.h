@@ -1,5 +1,5 @@
 /* Every SQL statement of the C code, by name. The texts, with their parameters and columns, are in
- * sql.c, sql_people.c and sql_mail.c; --check-sql and a test prepare them all against the migrated schema. */
+ * sql.c, sql_people.c, sql_mail.c and sql_door.c; --check-sql and a test prepare them all against the migrated schema. */
 #ifndef PARLEY_SQL_H
 #define PARLEY_SQL_H
 
@@ -14,12 +14,8 @@ enum sql {
     SQL_LISTEN,
     SQL_REVOKED,
     SQL_ACCOUNT_CREATE,
-    SQL_ACCOUNT_BY_LOGIN,
     SQL_USER_BY_ID,
-    SQL_SESSION_CREATE,
     SQL_SESSION_USER,
-    SQL_SESSION_REFRESH,
-    SQL_SESSION_REVOKE,
     SQL_MESSAGE_SEND,
     SQL_MESSAGE_BY_ID,
     SQL_DIRECT_HISTORY,
@@ -77,6 +73,17 @@ enum sql {
     SQL_MAIL_PURGE,
     SQL_EMAIL_VERIFY,
     SQL_PASSWORD_RESET,
+    /* sql_door.c */
+    SQL_LOGIN_ADMIT,
+    SQL_LOGIN_FAILED,
+    SQL_LOGIN_FORGIVE,
+    SQL_SESSION_CREATE,
+    SQL_SESSION_LIST,
+    SQL_SESSION_END,
+    SQL_SESSIONS_END,
+    SQL_PASSWORD_CHANGE,
+    SQL_SESSION_REFRESH,
+    SQL_SESSION_REVOKE,
     SQL_COUNT
 };
 

@@ -35,6 +35,7 @@ const struct sql_statement sql_mail[SQL_COUNT] = {
     /* hash of the token -> was it good */
     [SQL_EMAIL_VERIFY] = {"email_verify", "SELECT email_verify($1::bytea)"},
 
-    /* hash of the token, password_hash -> was it good */
-    [SQL_PASSWORD_RESET] = {"password_reset", "SELECT password_reset($1::bytea, $2)"},
+    /* hash of the token, password_hash, address, request id -> was it good */
+    [SQL_PASSWORD_RESET] = {"password_reset",
+        "SELECT password_reset($1::bytea, $2) WHERE audit_context($3, $4, 'password reset by mail')"},
 };

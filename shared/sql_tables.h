@@ -7,5 +7,6 @@
 /* With gaps where another has the statement. */
 extern const struct sql_statement sql_people[SQL_COUNT];
 extern const struct sql_statement sql_mail[SQL_COUNT];
+extern const struct sql_statement sql_door[SQL_COUNT];
 
 #endif

@@ -19,12 +19,20 @@ void invitation_read(struct row *r, struct invitation *out);
 
 /* ---- accounts and sessions (account_store.c) ---- */
 
+/* Where a request comes from: for the audit log and the throttle. */
+struct caller {
+    const char *address;    /* NULL: not known */
+    const char *network;    /* what it counts as, see address.h */
+    const char *request_id;
+};
+
 /* A session about to be opened. */
 struct new_session {
     const char *dialect;                /* NULL: open none */
     const unsigned char *refresh_hash;  /* SECRET_HASH bytes; NULL: no refresh token */
     int64_t lifetime;                   /* seconds */
-    const char *user_agent, *address;   /* NULL: not known */
+    const char *user_agent;             /* NULL: not known */
+    const struct caller *from;
 };
 
 struct new_account {
@@ -36,9 +44,6 @@ struct new_account {
 MUSTCHECK enum error account_create(struct db *db, struct arena *a, const struct new_account *account,
                                     const struct new_session *session, struct user *out,
                                     int64_t *session_id);
-/* By username or e-mail, either case, with password_hash. ERR_USER_NOT_FOUND. */
-MUSTCHECK enum error account_by_login(struct db *db, struct arena *a, const char *login,
-                                      struct user *out);
 /* ERR_USER_NOT_FOUND also when ref's timestamp does not match. */
 MUSTCHECK enum error user_by_ref(struct db *db, struct arena *a, const struct ref *ref,
                                  struct user *out);
@@ -55,8 +60,9 @@ MUSTCHECK enum error session_user_result(const PGresult *res, struct arena *a, s
 /* Exchanges a refresh token, or with next_hash NULL checks and keeps it. ERR_REFRESH_INVALID. */
 MUSTCHECK enum error session_refresh(struct db *db, struct arena *a, const unsigned char *shown_hash,
                                      const unsigned char *next_hash, int64_t lifetime,
-                                     int64_t *session_id, struct user *out);
-MUSTCHECK enum error session_revoke(struct db *db, int64_t session_id);
+                                     const struct caller *from, int64_t *session_id, struct user *out);
+/* Logs out. */
+MUSTCHECK enum error session_revoke(struct db *db, int64_t session_id, const struct caller *from);
 
 /* ---- messages (message_store.c) ---- */
 

@@ -46,6 +46,7 @@ struct json_object *view_conv_delivery(const struct delivery *d);
 struct json_object *view_conv_contact(const struct contact *c);
 struct json_object *view_conv_invitation(const struct invitation *i);
 struct json_object *view_conv_user(const struct user *u); /* another user: no email */
+struct json_object *view_conv_session(const struct session_info *s);
 struct json_object *view_conv_frame(const char *type, struct json_object *take_data);
 
 /* ---- p2p (view_p2p.c): integers ---- */

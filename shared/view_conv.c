@@ -117,3 +117,17 @@ struct json_object *view_conv_frame(const char *type, struct json_object *take_d
         json_object_object_add(o, "data", take_data);
     return o;
 }
+
+struct json_object *view_conv_session(const struct session_info *s)
+{
+    struct json_object *o = json_object_new_object();
+    json_object_object_add(o, "id", view_uuid(s->id, s->created_at));
+    json_object_object_add(o, "dialect", view_text(s->dialect));
+    json_object_object_add(o, "user_agent", view_text(s->user_agent));
+    json_object_object_add(o, "address", view_text(s->address));
+    json_object_object_add(o, "created_at", view_time(s->created_at));
+    json_object_object_add(o, "used_at", view_time(s->used_at));
+    json_object_object_add(o, "expires_at", view_time(s->expires_at));
+    json_object_object_add(o, "current", json_object_new_boolean(s->current));
+    return o;
+}

@@ -256,7 +256,7 @@ def test_reset_ends_every_session_and_closes_its_sockets(stack, server):
 
 def test_login_with_the_old_password_cannot_slip_past_a_reset(stack):
     """A login whose password was right when it looked waits for the change under way, and sees it."""
-    user, waiting = account(stack), "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO sessions%'"
+    user, waiting = account(stack), "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%session_open%'"
     change = stack.db(autocommit=False)
     with ThreadPoolExecutor(1) as pool, change, change.cursor() as cursor:
         cursor.execute("UPDATE users SET password_hash = 'changed' WHERE username = %s", (user.name,))

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct address;
 struct daemon;
 struct dialect_ops;
 struct lws;
@@ -29,6 +30,8 @@ struct conn {
     struct lws *wsi; /* NULL when CONN_GONE */
     const struct dialect_ops *ops;
     struct identity me; /* user_id 0 until authenticated */
+    struct address *address; /* where it is counted; NULL: not known */
+    char request_id[33];     /* the front door's, for the log; "" without one */
     enum conn_state state;
     enum error reason; /* why it is closing */
     bool leaving;      /* its close frame is libwebsockets' by now, which waits for the peer's */

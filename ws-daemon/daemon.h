@@ -8,6 +8,7 @@
 #include <ev.h>
 #include <stdbool.h>
 
+struct addresses;
 struct conn;
 struct feed;
 struct hub;
@@ -38,6 +39,7 @@ struct daemon {
     struct onlookers *onlookers; /* who is told of that */
     struct receipts *receipts; /* what was shown, to be written */
     struct revoked *revoked; /* sessions and users whose tokens are good no more */
+    struct addresses *addresses; /* where sockets come from */
     struct conn *conns;      /* every socket */
     int conn_count;
     size_t outbox_bytes;     /* waiting for all of them */

@@ -4,6 +4,7 @@
 #include "ws-daemon/dialect.h"
 #include "ws-daemon/receipts.h"
 #include "ws-daemon/sender.h"
+#include "ws-daemon/server.h"
 #include "ws-daemon/typing.h"
 
 #include <json-c/json.h>
@@ -176,8 +177,23 @@ static enum error on_ping(struct conn *c, struct input *in)
     return OK;
 }
 
+/* A socket outlives its token with the next one. */
+static enum error on_auth(struct conn *c, struct input *in)
+{
+    enum error e = server_authenticate(c, in);
+    if (e != OK)
+        return e;
+    struct json_object *data = json_object_new_object();
+    json_object_object_add(data, "expires_at", view_time(c->me.expires * 1000000));
+    struct frame *f = frame_json(view_conv_frame("authenticated", data));
+    conn_reply(c, f);
+    frame_unref(f);
+    return OK;
+}
+
 static const struct operation_entry operations[] = {
     {"message", false, on_message},
+    {"auth", false, on_auth},
     {"ack", false, on_ack},
     {"read", false, on_read},
     {"typing", false, on_typing},

@@ -7,7 +7,6 @@
 #include "ws-daemon/dialect.h"
 #include "ws-daemon/hub.h"
 #include "ws-daemon/pgpipe.h"
-#include "ws-daemon/revoked.h"
 #include "ws-daemon/sender.h"
 #include "ws-daemon/server.h"
 
@@ -150,20 +149,10 @@ static void changed(struct conn *c, const struct change *change)
 
 static enum error on_auth(struct conn *c, struct input *in)
 {
-    struct daemon *d = c->daemon;
-    struct identity who = {0};
-    struct text token;
-    enum error e = input_text(in, "token", &token);
-    if (e == OK)
-        e = token_verify(&d->keyring, d->config.issuer, token.s, &who);
-    if (e == OK)
-        e = revoked_check(d->revoked, &who);
-    if (e == OK && c->me.user_id && c->me.user_id != who.user_id)
-        e = ERR_UNAUTHORIZED;
+    bool first = !c->me.user_id;
+    enum error e = server_authenticate(c, in);
     if (e != OK)
         return e;
-    bool first = !c->me.user_id;
-    c->me = who;
     succeed(c, "Authenticated successfully", 0);
     if (first)
         server_admit(c);

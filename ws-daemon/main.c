@@ -3,6 +3,8 @@
 #include "shared/db.h"
 #include "shared/log.h"
 #include "shared/notify.h"
+#include "shared/timefmt.h"
+#include "ws-daemon/addresses.h"
 #include "ws-daemon/conn.h"
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
@@ -63,6 +65,7 @@ static void on_second(struct ev_loop *loop, ev_timer *timer, int revents)
     if (w->watched)
         notify("WATCHDOG=1");
     server_sweep(w->daemon);
+    revoked_forget(w->daemon->revoked, time_seconds());
     leave_when_drained(w);
 }
 
@@ -221,12 +224,14 @@ int main(int argc, char **argv)
     srand48(time(NULL) ^ getpid());
     d.loop = ev_default_loop(0);
     d.hub = hub_new();
-    d.revoked = revoked_new();
+    d.revoked = revoked_new(&d.config);
+    d.addresses = addresses_new();
     int status = listener_open(&d) && server_new(&d) ? run(&d) : EX_CONFIG;
     listener_close(&d);
     server_free(&d);
     stop_parts(&d);
     revoked_free(d.revoked);
+    addresses_free(d.addresses);
     hub_free(d.hub);
     ev_loop_destroy(d.loop);
     log_event(LOG_NOTICE, "stopped");

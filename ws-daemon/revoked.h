@@ -3,18 +3,25 @@
 #ifndef PARLEY_REVOKED_H
 #define PARLEY_REVOKED_H
 
+#include "shared/config.h"
 #include "shared/error.h"
 #include "shared/token.h"
 
 struct daemon;
 struct revoked;
 
-struct revoked *revoked_new(void);
+/* Sessions are forgotten once the longest-lived access token of config has expired. */
+struct revoked *revoked_new(const struct config *config);
 void revoked_free(struct revoked *r);
 
 void revoked_add_session(struct revoked *r, int64_t session_id);
 void revoked_add_user(struct revoked *r, int64_t user_id);
 void revoked_remove_user(struct revoked *r, int64_t user_id); /* enabled again */
+
+/* Forgets the sessions whose tokens have expired by now, a steady time (time_seconds()). */
+void revoked_forget(struct revoked *r, double now);
+/* For tests: sessions and users. */
+int revoked_count(const struct revoked *r);
 
 /* ERR_UNAUTHORIZED for a revoked session, ERR_DISABLED for a disabled user. */
 MUSTCHECK enum error revoked_check(const struct revoked *r, const struct identity *who);

@@ -6,6 +6,7 @@
 #include "shared/origin.h"
 #include "shared/timefmt.h"
 #include "shared/view.h"
+#include "ws-daemon/addresses.h"
 #include "ws-daemon/conn.h"
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
@@ -98,6 +99,24 @@ static bool origin_good(struct lws *wsi, const struct daemon *d)
            (lws_hdr_copy(wsi, host, sizeof host, WSI_TOKEN_HOST) > 0 && origin_is_host(origin, host));
 }
 
+/* The front door's id of the request, "" without one. */
+static void find_request_id(struct lws *wsi, char *out, int size)
+{
+    static const char name[] = "x-request-id:";
+    if (lws_hdr_custom_copy(wsi, out, size, name, sizeof name - 1) < 0)
+        *out = 0;
+}
+
+/* Counts the socket where the front door says it comes from; one past it is not counted. */
+static bool address_good(struct lws *wsi, const struct daemon *d, struct address **out)
+{
+    char address[64];
+    if (lws_hdr_copy(wsi, address, sizeof address, WSI_TOKEN_HTTP_X_REAL_IP) <= 0)
+        return true;
+    *out = address_join(d->addresses, address, d->config.sockets_per_address);
+    return *out;
+}
+
 /* Refuses the upgrade with the error's HTTP status and the JSON body; the connection ends. */
 static int refuse(struct lws *wsi, enum error e)
 {
@@ -106,13 +125,15 @@ static int refuse(struct lws *wsi, enum error e)
     size_t len;
     const char *body = json_object_to_json_string_length(
         problem, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
-    log_event(LOG_INFO, "socket_refused", log_text("code", error_code(e)));
+    char request_id[33];
+    find_request_id(wsi, request_id, sizeof request_id);
+    log_event(LOG_INFO, "socket_refused", log_text("request_id", request_id), log_text("code", error_code(e)));
     bool good =
         !lws_add_http_common_headers(wsi, (unsigned)error_status(e), "application/problem+json", len, &p, end) &&
         (error_status(e) != 401 ||
          !lws_add_http_header_by_name(wsi, (const unsigned char *)"www-authenticate:",
                                       (const unsigned char *)"Bearer", 6, &p, end)) &&
-        (error_status(e) != 503 ||
+        ((error_status(e) != 503 && error_status(e) != 429) ||
          !lws_add_http_header_by_name(wsi, (const unsigned char *)"retry-after:", (const unsigned char *)"1", 1,
                                       &p, end)) &&
         !lws_finalize_write_http_header(wsi, start, &p, end);
@@ -136,6 +157,7 @@ static int on_handshake(struct lws *wsi, struct session *s)
 {
     struct daemon *d = daemon_of(wsi);
     struct handshake h = {.token = ERR_UNAUTHORIZED};
+    struct address *address = NULL;
     h.has_token = find_token(wsi, &h);
     if (h.has_token)
         h.token = token_verify(&d->keyring, d->config.issuer, h.text, &h.me);
@@ -149,7 +171,11 @@ static int on_handshake(struct lws *wsi, struct session *s)
         return refuse(wsi, ERR_UNAVAILABLE);
     if (h.token != OK && (!h.ops || h.ops->bad_token == BAD_TOKEN_HTTP))
         return refuse(wsi, h.token == ERR_DISABLED ? h.token : ERR_UNAUTHORIZED);
+    if (!address_good(wsi, d, &address))
+        return refuse(wsi, ERR_TOO_MANY_FROM_ADDRESS);
     s->conn = conn_new(d, wsi, h.ops);
+    s->conn->address = address;
+    find_request_id(wsi, s->conn->request_id, sizeof s->conn->request_id);
     if (h.token == OK)
         s->conn->me = h.me;
     else if (h.has_token || h.ops->bad_token == BAD_TOKEN_CLOSE)
@@ -166,12 +192,29 @@ void server_admit(struct conn *c)
         conn_error(c, e, error_sentence(e));
         return;
     }
-    log_event(LOG_INFO, "socket_opened", log_int("user", c->me.user_id),
+    log_event(LOG_INFO, "socket_opened", log_text("request_id", c->request_id), log_int("user", c->me.user_id),
               log_text("dialect", dialect_name(c->ops->dialect)), log_int("sockets", d->conn_count));
     presence_socket_up(c);
     if (c->ops->opened)
         c->ops->opened(c);
     replay_start(c);
+}
+
+enum error server_authenticate(struct conn *c, struct input *in)
+{
+    struct daemon *d = c->daemon;
+    struct identity who = {0};
+    struct text token;
+    enum error e = input_text(in, "token", &token);
+    if (e == OK)
+        e = token_verify(&d->keyring, d->config.issuer, token.s, &who);
+    if (e == OK)
+        e = revoked_check(d->revoked, &who);
+    if (e == OK && c->me.user_id && c->me.user_id != who.user_id)
+        e = ERR_UNAUTHORIZED;
+    if (e == OK)
+        c->me = who;
+    return e;
 }
 
 static void on_established(struct conn *c)
@@ -191,9 +234,10 @@ static void on_closed(struct session *s)
     struct conn *c = s->conn;
     if (!c)
         return;
-    log_event(LOG_INFO, "socket_closed", log_int("user", c->me.user_id),
+    log_event(LOG_INFO, "socket_closed", log_text("request_id", c->request_id), log_int("user", c->me.user_id),
               log_text("dialect", dialect_name(c->ops->dialect)),
               log_text("reason", c->dead ? "silent" : c->state == CONN_CLOSING ? error_code(c->reason) : "peer"));
+    address_leave(c->daemon->addresses, c->address);
     hub_leave(c->daemon->hub, c);
     typing_closed(c);
     presence_socket_down(c);

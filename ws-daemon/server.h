@@ -6,8 +6,9 @@
 
 #include <stdbool.h>
 
-struct daemon;
 struct conn;
+struct daemon;
+struct input;
 
 /* Makes the context, which has nothing to do yet. False after logging why not. */
 MUSTCHECK bool server_new(struct daemon *d);
@@ -17,6 +18,10 @@ void server_serve(struct daemon *d);
 
 /* An authenticated socket joins the hub, catches up and goes live. */
 void server_admit(struct conn *c);
+
+/* Takes the identity of the frame's `token`, the first or a fresher one of the same user: the socket lives
+ * as long as that. ERR_UNAUTHORIZED, ERR_DISABLED; ERR_MISSING_FIELD, ERR_INVALID_FIELD. */
+MUSTCHECK enum error server_authenticate(struct conn *c, struct input *in);
 
 /* Once a second: pings sockets that are silent, drops those that stay so, closes those whose token has
  * expired or that never authenticated. (libwebsockets' own timers run late on a foreign loop.) */

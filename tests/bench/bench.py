@@ -34,8 +34,8 @@ IDLE = 5000
 
 #: Limits that protect a real server from what this does to it.
 SETTINGS = {"BCRYPT_COST": "4", "SOCKET_RATE": "100000", "SOCKET_BURST": "100000",
-            "SOCKETS_PER_USER": str(2 * FAN)}
-STACK = {"API_WORKERS": str(WORKERS), "AUTH_RATE": "100000r/s", "WRITE_RATE": "100000r/s"}
+            "SOCKETS_PER_USER": str(2 * FAN), "LOGIN_TRIES_ADDRESS": "1000000"}
+STACK = {"API_WORKERS": str(WORKERS), "AUTH_RATE": "100000r/s", "WRITE_RATE": "100000r/s", "ADDRESS_RATE": "100000r/s"}
 
 
 class Bench:

@@ -171,6 +171,8 @@ class World:
         self.things["frank"] = {"username": fresh_name("frank"), "email": f"{fresh_name('frank')}@example.org"}
         alice = self.people["alice"]
         self.things["tokens"] = {"access": alice.token, "refresh": alice.refresh_token}
+        alice.another_device()
+        self._keep("session", self._make("alice", "GET", "/sessions")["sessions"][0]["id"])
         self._befriend()
         self._converse()
         self._table = self._translation()

@@ -33,8 +33,9 @@ JWT = re.compile(r"eyJ[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]+")
 WORD = re.compile(r"[A-Za-z0-9_-]{12,}")        # how a password or refresh token would stand in a log
 
 #: What ordinary tests run with: bcrypt at its cheapest, no limit they could run into.
-QUICK_ENV = {"AUTH_RATE": "100000r/s", "WRITE_RATE": "100000r/s"}
-QUICK_SETTINGS = {"BCRYPT_COST": "4", "SOCKET_RATE": "100000", "SOCKET_BURST": "100000"}
+QUICK_ENV = {"AUTH_RATE": "100000r/s", "WRITE_RATE": "100000r/s", "ADDRESS_RATE": "100000r/s"}
+QUICK_SETTINGS = {"BCRYPT_COST": "4", "SOCKET_RATE": "100000", "SOCKET_BURST": "100000", "LOGIN_TRIES": "1000000",
+                  "LOGIN_TRIES_ADDRESS": "1000000"}
 
 
 def free_port():
