@@ -24,14 +24,27 @@ def fresh_password():
     return f"pw-{uuid.uuid4().hex}"
 
 
-class Api:
-    """One caller: a stack, and a token once there is one."""
+class _From(requests.adapters.HTTPAdapter):
+    """Connects from one of this machine's addresses, such as 127.0.0.9."""
 
-    def __init__(self, stack, token=None):
+    def __init__(self, source):
+        self.source = source
+        super().__init__()
+
+    def init_poolmanager(self, *args, **kwargs):
+        super().init_poolmanager(*args, source_address=(self.source, 0), **kwargs)
+
+
+class Api:
+    """One caller: a stack, and a token once there is one; source: the address it comes from."""
+
+    def __init__(self, stack, token=None, source=None):
         self.stack = stack
         self.token = token
         self.http = requests.Session()
         self.http.trust_env = False
+        if source:
+            self.http.mount("http://", _From(source))
 
     def call(self, method, path, token=..., headers=None, **kwargs):
         """Any request; token=None sends none, otherwise the caller's own goes along."""

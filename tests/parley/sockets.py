@@ -33,12 +33,13 @@ class _WebSocket(websocket.WebSocket):
 
 
 class Socket:
-    """A connection. daemon=n goes to the n-th daemon's unix socket instead of through nginx."""
+    """A connection. daemon=n goes to the n-th daemon's unix socket instead of through nginx; source is the
+    address it comes from."""
 
     PATH = "/"
 
     def __init__(self, stack, token=None, since=None, daemon=None, header=(), timeout=10,
-                 token_in_url=True, origin=None, query="", path=None):
+                 token_in_url=True, origin=None, query="", path=None, source=None):
         self.header = list(header)
         params = [f"token={quote(token)}"] if token is not None and token_in_url else []
         params += [f"since={quote(str(since))}"] if since is not None else []
@@ -49,6 +50,8 @@ class Socket:
         options = {"origin": origin} if origin else {"suppress_origin": True}
         if daemon is not None:
             options["socket"] = self._unix(stack.daemon_socket(daemon), timeout)
+        if source:
+            options["socket"] = stdsocket.create_connection(("127.0.0.1", stack.port), timeout, (source, 0))
         self.ws = _WebSocket(enable_multithread=True)
         self.ws.settimeout(timeout)
         self.ws.connect(stack.ws_url + target, header=self.header, **options)
