@@ -73,12 +73,14 @@ def test_every_localhost_origin_is_allowed_under_make_run(stack, alice, origin):
     assert stack.written_settings()["CORS_ORIGINS"] == "localhost"
     assert preflight(alice, origin).headers["Access-Control-Allow-Origin"] == origin
     dm_socket(alice, origin=origin).close()
+    assert alice.call("GET", "/nowhere", headers={"Origin": origin}).headers["Access-Control-Allow-Origin"] == origin, "nginx"
 
 
 @pytest.mark.parametrize("origin", ["http://localhost.evil.example", "https://evil.example", "http://evil.example/localhost",
                                     "http://127.0.0.1.evil.example", "http://xlocalhost", "http://localhost@evil.example"])
 def test_localhost_means_this_host_only(stack, alice, origin):
     assert "Access-Control-Allow-Origin" not in preflight(alice, origin).headers
+    assert "Access-Control-Allow-Origin" not in alice.call("GET", "/nowhere", headers={"Origin": origin}).headers
     with pytest.raises(websocket.WebSocketBadStatusException):
         dm_socket(alice, origin=origin)
 
