@@ -62,7 +62,7 @@ struct daemon *sockets_daemon(void)
     d->keyring = (struct keyring){.count = 1, .keys = {{"k", "0123456789abcdef0123456789abcdef", 32}}};
     d->loop = ev_loop_new(EVFLAG_AUTO);
     d->hub = hub_new();
-    d->revoked = revoked_new();
+    d->revoked = revoked_new(&d->config);
     d->sender = sender_new(d);
     d->queries = pgpipe_new(d->loop, &d->config, "", "queries", (struct pgpipe_owner){0});
     d->presence = presence_new(d);
