@@ -205,6 +205,9 @@ enum error request_client_key(struct request *req, struct text *out)
 struct caller request_caller(struct request *req)
 {
     const char *address = request_variable(req, "REMOTE_ADDR");
+    for (const char *p = address; p && *p; p++)
+        if ((unsigned char)*p >= 0x80)
+            return (struct caller){.network = "", .request_id = req->id}; /* no address of any front door's */
     char *network = arena_alloc(&req->arena, NETWORK_TEXT);
     address_network(address, network);
     return (struct caller){.address = address, .network = network, .request_id = req->id};

@@ -47,6 +47,7 @@ static struct app *the_app(void)
     config.message_max = 256;
     config.cors_origins = "https://app.example,localhost";
     app.config = &config;
+    app.db.config = &config;
     app.keys = (struct keyring){.count = 1, .keys = {{"k", "0123456789abcdef0123456789abcdef", 32}}};
     return &app;
 }

@@ -99,7 +99,7 @@ void __wrap_pgpipe_reset(struct pgpipe *p, const char *reason)
 static const char *columns_of(enum sql sql)
 {
     switch (sql) {
-    case SQL_MEMBERSHIP: return "bb";
+    case SQL_MEMBERSHIP: return "bi";
     case SQL_TYPING: return "iibt";
     default: return NULL;
     }
