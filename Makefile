@@ -35,7 +35,7 @@ ws-daemon_LIBS := -lwebsockets -lev
 courier_DIR    := courier
 courier_LIBS   := -lcurl
 parleyctl_DIR  := ctl
-parleyctl_LIBS := -lcurl
+parleyctl_LIBS := -lcurl -lwebsockets
 
 present  = $(foreach p,$1,$(if $(wildcard $($p_DIR)/main.c),$p))
 objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $1/*.c))

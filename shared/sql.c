@@ -3,6 +3,8 @@
 #include "shared/sql_columns.h"
 #include "shared/sql_tables.h"
 
+#include <stddef.h>
+
 /* Rows of a table that a snapshot does not see ($1: its xmax, $2: its xip), or above id $5. */
 #define UNSEEN(table)                                                                              \
     "SELECT '" table "' AS source, id, xid FROM " table " WHERE xid >= $1::xid8"                   \
@@ -177,9 +179,9 @@ static const struct sql_statement statements[SQL_COUNT] = {
 
 const struct sql_statement *sql_statement(enum sql which)
 {
-    if (statements[which].name)
-        return &statements[which];
-    if (sql_people[which].name)
-        return &sql_people[which];
-    return sql_mail[which].name ? &sql_mail[which] : &sql_door[which];
+    static const struct sql_statement *const parts[] = {statements, sql_people, sql_mail, sql_door, sql_admin};
+    const struct sql_statement *s = NULL;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && (!s || !s->name); i++)
+        s = &parts[i][which];
+    return s;
 }

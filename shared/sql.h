@@ -1,5 +1,5 @@
 /* Every SQL statement of the C code, by name. The texts, with their parameters and columns, are in
- * sql.c, sql_people.c, sql_mail.c and sql_door.c; --check-sql and a test prepare them all against the migrated schema. */
+ * sql.c, sql_people.c, sql_mail.c, sql_door.c and sql_admin.c; --check-sql and a test prepare them all against the migrated schema. */
 #ifndef PARLEY_SQL_H
 #define PARLEY_SQL_H
 
@@ -84,6 +84,42 @@ enum sql {
     SQL_PASSWORD_CHANGE,
     SQL_SESSION_REFRESH,
     SQL_SESSION_REVOKE,
+    /* sql_admin.c */
+    SQL_ADMIN_USERS,
+    SQL_ADMIN_USER_ACTIVE,
+    SQL_ADMIN_USER_PROMOTE,
+    SQL_ADMIN_USER_PASSWORD,
+    SQL_ADMIN_USER_ERASE,
+    SQL_ADMIN_USER_ERASE_MESSAGES,
+    SQL_ADMIN_USER_ROWS,
+    SQL_ADMIN_SESSIONS,
+    SQL_ADMIN_SESSIONS_REVOKE,
+    SQL_ADMIN_STATS,
+    SQL_ADMIN_CONVERSATIONS,
+    SQL_ADMIN_CONVERSATION,
+    SQL_ADMIN_MEMBERS,
+    SQL_ADMIN_MESSAGES,
+    SQL_BEGIN,
+    SQL_BEGIN_SNAPSHOT,
+    SQL_PATIENT,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_ROWS_NEXT,
+    SQL_ROWS_CLOSE,
+    SQL_EXPORT_TABLES,
+    SQL_EXPORT_XID,
+    SQL_EXPORT_ROWS,
+    SQL_EXPORT_SEQUENCES,
+    SQL_IMPORT_BEGIN,
+    SQL_IMPORT_ROWS,
+    SQL_IMPORT_SEQUENCE,
+    SQL_IMPORT_END,
+    SQL_ANALYZE,
+    SQL_DOCTOR_DATABASE,
+    SQL_DOCTOR_DAEMONS,
+    SQL_DOCTOR_ONLINE,
+    SQL_DOCTOR_ADDRESS,
+    SQL_DOCTOR_FORGET,
     SQL_COUNT
 };
 

@@ -1,0 +1,58 @@
+#include "ctl/ask.h"
+
+#include <json-c/json.h>
+#include <sysexits.h>
+
+int ask_user(struct ctl *c, const char *name, struct user *out)
+{
+    struct ref ref;
+    enum error e = account_by_login(&c->db, &c->arena, name, out);
+    if (e == ERR_USER_NOT_FOUND && (id_parse_uuid(name, &ref) || id_parse_integer(name, &ref)))
+        e = user_by_ref(&c->db, &c->arena, &ref, out);
+    if (e == ERR_USER_NOT_FOUND)
+        return fail(c, EX_NOUSER, "there is no user %s", name);
+    return e == OK ? EX_OK : fail_error(c, e, name);
+}
+
+int ask_ref(struct ctl *c, const char *what, const char *name, struct ref *out)
+{
+    out->ms = -1;
+    if (id_parse_uuid(name, out) || id_parse_integer(name, out))
+        return EX_OK;
+    return fail(c, EX_USAGE, "%s is no id of a %s", name, what);
+}
+
+int ask_rows(struct ctl *c, const struct query *q, struct json_object **out)
+{
+    PGresult *res;
+    enum error e = db_run(&c->db, q, &res);
+    if (e != OK)
+        return fail_error(c, e, NULL);
+    *out = output_rows(res, &c->arena);
+    PQclear(res);
+    return EX_OK;
+}
+
+int ask_and_print(struct ctl *c, const struct query *q)
+{
+    struct json_object *rows;
+    int status = ask_rows(c, q, &rows);
+    if (status == EX_OK)
+        output_print(&c->out, rows);
+    return status;
+}
+
+int ask_number(struct ctl *c, const struct query *q, int64_t *out)
+{
+    PGresult *res;
+    enum error e = db_run(&c->db, q, &res);
+    if (e != OK)
+        return fail_error(c, e, NULL);
+    *out = 0;
+    if (PQntuples(res)) {
+        struct row r = row_at(res, 0, &c->arena);
+        *out = PQgetlength(res, 0, 0) == 1 ? row_bool(&r) : row_int(&r);
+    }
+    PQclear(res);
+    return EX_OK;
+}

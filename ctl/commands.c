@@ -1,0 +1,79 @@
+/* The table of commands. One line each: name, arguments (least and most), what it needs, function, a
+ * sentence; options stand above. Commands with a common first word stand together. The man page,
+ * docs/man/parleyctl.1, explains the same commands and options; a test compares them. */
+#include "ctl/commands.h"
+
+#include "ctl/command.h"
+
+#define OUTPUT {"output", "FILE", "write there instead of to standard output; mode 0600, and only when all of it is there"}
+#define LIST_LIMIT {"limit", "N", "at most so many"}
+#define LIST_AFTER {"after", "ID", "only those with a higher id"}
+
+static const struct option add_options[] = {
+    {"email", "ADDRESS", "e-mail address"},
+    {"display-name", "NAME", "how the user is shown; default the user name"},
+    {"admin", NULL, "make an administrator of them"},
+    {0},
+};
+static const struct option list_options[] = {LIST_AFTER, LIST_LIMIT, {0}};
+static const struct option promote_options[] = {{"undo", NULL, "take it back"}, {0}};
+static const struct option delete_options[] = {
+    {"messages", NULL, "erase what they wrote, too; otherwise it is shown as a deleted user's"},
+    {"yes", NULL, "do not ask"},
+    {0},
+};
+static const struct option output_options[] = {OUTPUT, {0}};
+static const struct option token_options[] = {
+    {"dialect", "NAME", "the API it is for: dm, conv, p2p, rooms or groups; default conv"},
+    {"ttl", "SECONDS", "how long it is good; default ACCESS_TTL"},
+    {0},
+};
+static const struct option session_list_options[] = {{"all", NULL, "ended and expired ones too"}, LIST_LIMIT, {0}};
+static const struct option session_revoke_options[] = {{"user", "USER", "all sessions of a user"}, {0}};
+static const struct option conversation_options[] = {
+    {"user", "USER", "only those this user is in"}, LIST_AFTER, LIST_LIMIT, {0}};
+static const struct option show_options[] = {{"messages", "N", "the last N messages, too"}, {0}};
+static const struct option migrate_options[] = {{"scripts", "DIRECTORY", "where migrate.sh and the migrations are"}, {0}};
+static const struct option doctor_options[] = {
+    {"hold", "SECONDS", "also keep a socket open and silent for so long; 65 outlives the usual timeouts"},
+    {"log", "FILE", "nginx's access log, where it is not found by itself"},
+    {"cacert", "FILE", "certificates that vouch for the server, instead of the system's"},
+    {"min-disk", "MB", "free space a disk should have; default 1024"},
+    {0},
+};
+
+const struct command commands[] = {
+    {"migrate", "", 0, 0, NEEDS_SETTINGS, migrate, "Brings the database to the schema of these programs.", migrate_options},
+
+    {"user add", "USERNAME", 1, 1, NEEDS_DATABASE, user_add, "Adds a user; asks for the password, or reads it from standard input.", add_options},
+    {"user list", "[TEXT]", 0, 1, NEEDS_DATABASE, user_list, "Lists users, or those with TEXT in their name or address.", list_options},
+    {"user disable", "USER", 1, 1, NEEDS_DATABASE, user_disable, "Locks a user out, and ends their sessions and sockets.", NULL},
+    {"user enable", "USER", 1, 1, NEEDS_DATABASE, user_enable, "Lets a disabled user in again.", NULL},
+    {"user passwd", "USER", 1, 1, NEEDS_DATABASE, user_passwd, "Sets a password, and ends the user's sessions.", NULL},
+    {"user promote", "USER", 1, 1, NEEDS_DATABASE, user_promote, "Makes a user an administrator.", promote_options},
+    {"user delete", "USER", 1, 1, NEEDS_DATABASE, user_delete, "Erases a user and all that is stored of them.", delete_options},
+    {"user export", "USER", 1, 1, NEEDS_DATABASE, user_export, "Writes all that is stored of a user, as JSON.", output_options},
+
+    {"token", "USER", 1, 1, NEEDS_DATABASE, token_make, "Signs a user in and prints the access token.", token_options},
+    {"session list", "[USER]", 0, 1, NEEDS_DATABASE, session_list, "Lists open sessions, of all users or one.", session_list_options},
+    {"session revoke", "[SESSION]", 0, 1, NEEDS_DATABASE, session_end, "Ends a session, or all of a user.", session_revoke_options},
+
+    {"key list", "", 0, 0, NEEDS_SETTINGS, key_list, "Lists the signing keys, the one that signs first.", NULL},
+    {"key rotate", "", 0, 0, NEEDS_SETTINGS, key_rotate, "Makes a key and signs with it; older ones go on verifying.", NULL},
+    {"key add", "", 0, 0, NEEDS_SETTINGS, key_add, "Makes a key that only verifies: the first half of a rotation.", NULL},
+    {"key use", "KID", 1, 1, NEEDS_SETTINGS, key_use, "Signs with this key from now on: the second half.", NULL},
+    {"key remove", "KID", 1, 1, NEEDS_SETTINGS, key_remove, "Removes a key; what it signed is refused from now on.", NULL},
+
+    {"conversation list", "", 0, 0, NEEDS_DATABASE, conversation_index, "Lists conversations.", conversation_options},
+    {"conversation show", "CONVERSATION", 1, 1, NEEDS_DATABASE, conversation_show, "Shows a conversation and its members.", show_options},
+    {"stats", "", 0, 0, NEEDS_DATABASE, stats, "Counts users, sessions, conversations, messages and more.", NULL},
+
+    {"export", "", 0, 0, NEEDS_DATABASE, server_export, "Writes the whole server as JSON lines.", output_options},
+    {"import", "[FILE]", 0, 1, NEEDS_DATABASE, server_import, "Reads such lines into an empty database.", NULL},
+
+    {"config check", "", 0, 0, NEEDS_SETTINGS, config_check, "Says whether the programs can start with these settings.", NULL},
+    {"config show", "", 0, 0, NEEDS_SETTINGS, config_show, "Shows the settings, with secrets hidden.", NULL},
+    {"doctor", "[URL]", 0, 1, NEEDS_SETTINGS, doctor, "Goes through the live server as a client would, and says what is wrong.", doctor_options},
+    {"completion", "", 0, 0, NEEDS_NOTHING, completion, "Prints a script that makes bash complete these commands.", NULL},
+    {0},
+};

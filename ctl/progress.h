@@ -1,0 +1,20 @@
+/* A bar on the terminal while something long goes on; nothing where standard error is none. */
+#ifndef PARLEY_PROGRESS_H
+#define PARLEY_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct progress {
+    const char *what;
+    int64_t total, done;
+    int64_t shown_at; /* microseconds; drawn at most ten times a second */
+    bool terminal;
+};
+
+void progress_start(struct progress *p, const char *what, int64_t total);
+void progress_step(struct progress *p, int64_t by);
+/* Leaves the line clean. */
+void progress_end(struct progress *p);
+
+#endif
