@@ -25,8 +25,10 @@ static ssize_t slurp(pid_t pid, const char *name, char *out, size_t size)
  * program may put its title there: nginx does. */
 static bool runs(const char *command_line, const char *program)
 {
-    const char *slash = strrchr(command_line, '/');
-    const char *name = slash ? slash + 1 : command_line;
+    const char *name = command_line;
+    for (const char *p = name; *p && !strchr(" :", *p); p++)
+        if (*p == '/')
+            name = p + 1;
     size_t len = strlen(program);
     return !strncmp(name, program, len) && (!name[len] || name[len] == ':');
 }

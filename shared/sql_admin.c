@@ -143,13 +143,16 @@ const struct sql_statement sql_admin[SQL_COUNT] = {
     /* () -> the database's time, its schema (0: none) */
     [SQL_DOCTOR_DATABASE] = {"doctor_database",
         "SELECT clock_timestamp(), (SELECT max(version)::bigint FROM schema_migrations)"},
-    /* () -> daemon, when it was last heard of */
-    [SQL_DOCTOR_DAEMONS] = {"doctor_daemons", "SELECT id, seen_at FROM daemons ORDER BY id"},
+    /* () -> the daemons that live */
+    [SQL_DOCTOR_DAEMONS] = {"doctor_daemons", "SELECT id FROM daemons WHERE seen_at > now() - interval '30 s' ORDER BY id"},
     /* user -> the daemons they have sockets on */
     [SQL_DOCTOR_ONLINE] = {"doctor_online", "SELECT daemon_id FROM online WHERE user_id = $1::bigint ORDER BY daemon_id"},
     /* user -> the address of their latest session */
     [SQL_DOCTOR_ADDRESS] = {"doctor_address",
         "SELECT address FROM sessions WHERE user_id = $1::bigint ORDER BY id DESC LIMIT 1"},
+    /* () -> where the database's files are; no row unless the role may know */
+    [SQL_DOCTOR_DATA] = {"doctor_data",
+        "SELECT setting FROM pg_settings WHERE name = 'data_directory' AND setting IS NOT NULL"},
     /* user: nothing is left of them or their direct conversations. For accounts the doctor made. */
     [SQL_DOCTOR_FORGET] = {"doctor_forget",
         "WITH m AS (DELETE FROM messages WHERE conversation_id IN"
