@@ -1,7 +1,12 @@
 #include "ctl/ask.h"
 
+#include "shared/timefmt.h"
+
 #include <json-c/json.h>
 #include <sysexits.h>
+#include <unistd.h>
+
+enum { PATIENCE_US = 3000000, PAUSE_US = 100000 };
 
 int ask_user(struct ctl *c, const char *name, struct user *out)
 {
@@ -20,6 +25,15 @@ int ask_ref(struct ctl *c, const char *what, const char *name, struct ref *out)
     if (id_parse_uuid(name, out) || id_parse_integer(name, out))
         return EX_OK;
     return fail(c, EX_USAGE, "%s is no id of a %s", name, what);
+}
+
+enum error ask_patiently(struct db *db, const struct query *q, PGresult **out)
+{
+    enum error e = ERR_UNAVAILABLE;
+    for (int64_t until = time_steady() + PATIENCE_US; e == ERR_UNAVAILABLE && time_steady() < until;)
+        if ((e = db_run(db, q, out)) == ERR_UNAVAILABLE)
+            usleep(PAUSE_US);
+    return e;
 }
 
 int ask_rows(struct ctl *c, const struct query *q, struct json_object **out)

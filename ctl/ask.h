@@ -7,12 +7,14 @@
 
 struct json_object;
 
-/* The functions here answer EX_OK, or the exit status after saying what is wrong. */
+/* Those that answer an int answer EX_OK, or the exit status after saying what is wrong. */
 
 /* By user name, e-mail address, integer id or UUID. */
 int ask_user(struct ctl *c, const char *name, struct user *out);
 /* An integer id, or a UUID with the time its row has to match. */
 int ask_ref(struct ctl *c, const char *what, const char *name, struct ref *out);
+/* Runs a statement, trying for some seconds while the database does not answer. */
+MUSTCHECK enum error ask_patiently(struct db *db, const struct query *q, PGresult **out);
 /* A statement's rows as a list; the caller owns it. */
 int ask_rows(struct ctl *c, const struct query *q, struct json_object **out);
 /* Prints them. */

@@ -31,7 +31,7 @@ enum needs {
 /* One run of parleyctl. */
 struct ctl {
     struct config config;
-    struct config unhurried; /* the same without a statement timeout, for db */
+    struct config unhurried; /* the same with time for long statements, for db */
     const char *config_file; /* NULL: none was named or found */
     struct db db;
     struct arena arena;

@@ -10,6 +10,8 @@
 
 #define CONFIG_FILE "/etc/parley/parley.env"
 
+enum { DAY_MS = 86400000 };
+
 /* The command whose words stand at the beginning of words; *used: how many. NULL: none. */
 static const struct command *find(char **words, int count, int *used)
 {
@@ -118,12 +120,12 @@ static int run(struct ctl *c)
 {
     if (c->command->needs > NEEDS_NOTHING && load(c, false) != CONFIG_OK)
         return EX_CONFIG;
-    /* An administrator's statement takes as long as it takes. */
     c->unhurried = c->config;
-    c->unhurried.statement_timeout = 0;
+    c->unhurried.statement_timeout = DAY_MS; /* an administrator's statement takes as long as it takes */
     db_init(&c->db, &c->unhurried);
-    if (c->command->needs == NEEDS_DATABASE && !db_schema_matches(&c->db, false))
-        return c->db.conn ? EX_CONFIG : fail_error(c, ERR_UNAVAILABLE, NULL);
+    enum error e = c->command->needs == NEEDS_DATABASE ? db_check(&c->db, 1) : OK;
+    if (e != OK)
+        return e == ERR_INTERNAL ? EX_CONFIG : fail_error(c, e, NULL);
     return c->command->run(c);
 }
 

@@ -103,10 +103,10 @@ bool settings_check_database(struct ctl *c, struct verdicts *v)
     struct query q;
     PGresult *res;
     query_init(&q, SQL_DOCTOR_DATABASE);
-    enum error e = db_run(&c->db, &q, &res);
+    enum error e = ask_patiently(&c->db, &q, &res);
     if (e != OK) {
-        verdict(v, VERDICT_BAD, "database", c->db.conn ? "parleyctl migrate" : "DATABASE_URL",
-                c->db.conn ? "The database has none of Parley's tables." : "The database does not answer.");
+        verdict(v, VERDICT_BAD, "database", e == ERR_INTERNAL ? "parleyctl migrate" : "DATABASE_URL",
+                e == ERR_INTERNAL ? "The database has none of Parley's tables." : "The database does not answer.");
         return false;
     }
     struct row r = row_at(res, 0, &c->arena);
@@ -124,15 +124,17 @@ static void check_listen(struct ctl *c, struct verdicts *v)
     struct config other = c->config;
     struct db db;
     struct query q;
+    PGresult *res = NULL;
     if (!*c->config.listen_database_url)
         return;
     other.database_url = c->config.listen_database_url;
     db_init(&db, &other);
     query_init(&q, SQL_LISTEN);
-    if (db_execute(&db, &q) == OK)
+    if (ask_patiently(&db, &q, &res) == OK)
         verdict(v, VERDICT_OK, "listen", NULL, "LISTEN works on its own connection.");
     else
         verdict(v, VERDICT_BAD, "listen", "LISTEN_DATABASE_URL", "LISTEN does not work on its own connection.");
+    PQclear(res);
     db_release(&db);
 }
 

@@ -1,0 +1,353 @@
+"""parleyctl's commands on a running server: users, sessions, keys, what it shows, how it fails."""
+
+import json
+import os
+import pty
+import stat
+import subprocess
+
+import pytest
+import requests
+
+from parley import ctl, keys
+from parley.api import account
+from parley.conv import Conv
+from parley.sockets import dm_socket
+from parley.stack import binary
+from parley.wait import eventually
+
+STACK = {"daemons": 1}
+
+EX_USAGE, EX_DATAERR, EX_NOUSER, EX_UNAVAILABLE, EX_CONFIG = 64, 65, 67, 69, 78
+PASSWORD = "correct horse"
+
+
+@pytest.fixture
+def alice(module_stack):
+    return account(module_stack)
+
+
+@pytest.fixture
+def bob(module_stack):
+    return account(module_stack)
+
+
+def fails(stack, status, *args, **options):
+    """The sentence a command fails with."""
+    done = ctl.run(stack, *args, **options)
+    assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
+    assert done.stdout == "" and done.stderr.count("\n") >= 1, (done.stdout, done.stderr)
+    return done.stderr
+
+
+def login(stack, name, password):
+    return requests.post(f"{stack.url}/api/v1/auth/login", json={"username": name, "password": password}, timeout=10)
+
+
+def me(stack, token):
+    return requests.get(f"{stack.url}/api/v1/users/me", headers={"Authorization": f"Bearer {token}"}, timeout=10)
+
+
+def on_a_terminal(stack, *args, typed):
+    """(exit status, all that stood on the terminal) of parleyctl run by a person."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(binary("parleyctl"), ["parleyctl", "--config", str(stack.var / "conf/parley.env"), *args], {"TERM": "dumb"})
+    shown = b""
+    try:
+        while True:
+            for prompt, answer in list(typed):
+                if prompt in shown.decode(errors="replace"):
+                    os.write(fd, answer.encode() + b"\n")
+                    typed.remove((prompt, answer))
+            shown += os.read(fd, 4096)
+    except OSError:         # the other end is closed
+        pass
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.close(fd)
+    return status, shown.decode(errors="replace")
+
+
+# ---------------------------------------------------------------------- users
+
+def test_added_user_can_log_in(module_stack):
+    module_stack.secrets.add(PASSWORD)
+    made = ctl.ask(module_stack, "user", "add", "Dora", "--email", "dora@example.org", "--display-name", "Dora D.", stdin=PASSWORD + "\n")
+    answer = login(module_stack, "dora@example.org", PASSWORD)
+    assert answer.status_code == 200
+    assert answer.json()["user"]["username"] == "Dora" == made["username"]
+    assert answer.json()["user"]["display_name"] == "Dora D."
+
+
+def test_password_is_asked_for_on_a_terminal_without_showing_it(module_stack):
+    status, shown = on_a_terminal(module_stack, "user", "add", "typist",
+                                  typed=[("Password: ", "battery staple"), ("Once more: ", "battery staple")])
+    assert status == 0 and "user typist added" in shown, shown
+    assert "battery" not in shown
+    assert login(module_stack, "typist", "battery staple").status_code == 200
+
+
+def test_passwords_that_differ_are_not_taken(module_stack):
+    status, shown = on_a_terminal(module_stack, "user", "add", "slip", typed=[("Password: ", "battery staple"), ("Once more: ", "battery stable")])
+    assert status == EX_DATAERR and "differ" in shown
+    assert ctl.ask(module_stack, "user", "list", "slip") == []
+
+
+@pytest.mark.parametrize("args,stdin,word", [
+    (["no spaces"], PASSWORD, "username"), (["fine", "--email", "nowhere"], PASSWORD, "email"),
+    (["fine"], "short", "password"), (["fine"], "", "standard input"), (["fine", "--display-name", ""], PASSWORD, "display_name"),
+])
+def test_account_that_breaks_a_rule_is_refused(module_stack, args, stdin, word):
+    assert word in fails(module_stack, EX_DATAERR, "user", "add", *args, stdin=stdin)
+
+
+def test_taken_name_is_refused(module_stack, alice):
+    assert "taken" in fails(module_stack, EX_DATAERR, "user", "add", alice.name.upper(), stdin=PASSWORD)
+
+
+def test_no_command_takes_a_password_as_an_argument(module_stack):
+    assert "password" not in ctl.run(module_stack, "user", "passwd", "--help").stdout.split("Options:")[1]
+    assert "no option" in fails(module_stack, EX_USAGE, "user", "add", "eve", "--password", PASSWORD)
+
+
+def test_users_are_found_by_name_address_id_and_uuid(module_stack, alice):
+    number = str(module_stack.query("SELECT id FROM users WHERE username = %s", alice.name)[0][0])
+    for name in (alice.name, alice.name.upper(), alice.user["email"], number, alice.id):
+        assert ctl.ask(module_stack, "user", "promote", name)["id"] == int(number)
+    assert "no user" in fails(module_stack, EX_NOUSER, "user", "promote", "nobody.at.all")
+
+
+def test_list_shows_users_and_can_be_paged(module_stack, alice, bob):
+    every = ctl.ask(module_stack, "user", "list")
+    assert {alice.name, bob.name} <= {u["username"] for u in every}
+    assert ctl.ask(module_stack, "user", "list", "--after", every[0]["id"], "--limit", 2) == every[1:3]
+    assert [u["username"] for u in ctl.ask(module_stack, "user", "list", alice.name[2:].upper())] == [alice.name]
+    text = ctl.run(module_stack, "user", "list", alice.name).stdout.splitlines()
+    assert text[0].split()[:3] == ["id", "username", "email"] and alice.name in text[1]
+
+
+def test_disabled_user_is_out_at_once_and_can_come_back(module_stack, alice):
+    with dm_socket(alice) as sock:
+        assert ctl.ask(module_stack, "user", "disable", alice.name)["changed"] is True
+        sock.expect_close(4003)
+    assert alice.me().status_code in (401, 403)
+    assert ctl.ask(module_stack, "user", "disable", alice.name)["changed"] is False
+    assert ctl.ask(module_stack, "user", "enable", alice.name)["changed"] is True
+    assert login(module_stack, alice.name, alice.password).status_code == 200
+
+
+def test_new_password_ends_every_session(module_stack, alice):
+    other = alice.another_device()
+    with dm_socket(alice) as sock:
+        assert ctl.ask(module_stack, "user", "passwd", alice.name, stdin="another password\n")["sessions_ended"] == 2
+        sock.expect_close(4001)
+    assert other.me().status_code == 401
+    assert login(module_stack, alice.name, alice.password).status_code == 401
+    assert login(module_stack, alice.name, "another password").status_code == 200
+
+
+def test_promotion_can_be_taken_back(module_stack, alice):
+    def is_admin():
+        return ctl.ask(module_stack, "user", "list", alice.name)[0]["admin"]
+    assert ctl.ask(module_stack, "user", "promote", alice.name)["admin"] is True and is_admin() is True
+    assert ctl.ask(module_stack, "user", "promote", alice.name, "--undo")["admin"] is False and is_admin() is False
+
+
+# ---------------------------------------------------------------------- erasing and handing out
+
+def test_erased_user_leaves_others_conversations_whole(module_stack, alice, bob):
+    carol = account(module_stack)
+    name, address = alice.name, alice.user["email"]
+    alice.make_message(bob, "said in private")
+    owner = Conv(module_stack, alice)
+    group = owner.make_group("theirs", bob, carol)
+    alone = owner.make_group("nobody else's")
+    owner.say(group, "said in the group")
+    with dm_socket(alice) as sock:
+        assert ctl.ask(module_stack, "user", "delete", name, "--yes")["messages_erased"] is False
+        sock.expect_close(4003)
+    assert login(module_stack, name, alice.password).status_code == 401 and alice.me().status_code in (401, 403)
+    # Bob's history is as it was, but for the name.
+    message = bob.history(alice.id).json()[0]
+    assert message["content"] == "said in private" and message["sender_id"] == alice.id
+    assert name not in json.dumps(bob.conversations().json()) and address not in json.dumps(bob.history(alice.id).json())
+    # The group has passed to who was in it first; the empty one is gone.
+    seen = Conv(module_stack, bob).get_conversation(group).json()["conversation"]
+    assert seen["owner_id"] == bob.id and alice.id not in [p["user_id"] for p in seen["participants"]]
+    assert module_stack.query("SELECT count(*) FROM conversations WHERE name = 'nobody else''s'") == [(0,)] and alone
+    # Nothing of the person is left in any table, and the name is free again.
+    assert not [t for t in everything(module_stack) if name in t or address in t]
+    assert account(module_stack, name).name == name
+
+
+def test_erasing_can_include_what_they_wrote(module_stack, alice, bob):
+    sent = alice.make_message(bob, "regretted words")
+    answer = bob.make_message(alice, "the answer stays")
+    ctl.ask(module_stack, "user", "delete", alice.name, "--yes", "--messages")
+    assert [m["id"] for m in bob.history(alice.id).json()] == [answer["id"]]
+    assert not [t for t in everything(module_stack) if "regretted" in t]
+    assert module_stack.query("SELECT count(*) FROM messages WHERE deleted_at IS NOT NULL AND content IS NULL AND seq = 1")[0][0] >= 1
+    assert sent["id"] != answer["id"]
+
+
+def everything(stack):
+    """Every row of every table as text."""
+    tables = [t for t, in stack.query("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")]
+    return [row for t in tables for row, in stack.query(f"SELECT x::text FROM {t} x")]
+
+
+def test_erasing_asks_first(module_stack, alice):
+    assert "--yes" in fails(module_stack, EX_USAGE, "user", "delete", alice.name)
+    assert on_a_terminal(module_stack, "user", "delete", alice.name, typed=[("[y/N] ", "n")])[0] == EX_USAGE
+    assert alice.me().status_code == 200
+    assert on_a_terminal(module_stack, "user", "delete", alice.name, typed=[("[y/N] ", "y")])[0] == 0
+    assert alice.me().status_code in (401, 403)
+
+
+def test_export_of_a_user_has_all_of_theirs_and_no_secret(module_stack, alice, bob, tmp_path):
+    alice.make_message(bob, 'mine, with "quotes" and ü')
+    bob.make_message(alice, "not mine")
+    assert ctl.run(module_stack, "user", "export", alice.name, "--output", tmp_path / "out.json").returncode == 0
+    assert stat.S_IMODE((tmp_path / "out.json").stat().st_mode) == 0o600
+    data = json.loads((tmp_path / "out.json").read_text())
+    assert data["account"][0]["email"] == alice.user["email"] and len(data["sessions"]) == 1
+    assert [m["content"] for m in data["messages"]] == ['mine, with "quotes" and ü']
+    assert data["conversations"][0]["with"] == bob.name
+    assert "hash" not in json.dumps(data) and "not mine" not in json.dumps(data)
+    assert json.loads(ctl.run(module_stack, "user", "export", alice.name).stdout) == data
+
+
+# ---------------------------------------------------------------------- tokens and sessions
+
+def test_token_is_good_until_its_session_is_revoked(module_stack, alice):
+    made = ctl.ask(module_stack, "token", alice.name, "--ttl", 600)
+    assert made["expires_in"] == 600 and me(module_stack, made["access_token"]).status_code == 200
+    assert ctl.run(module_stack, "token", alice.name).stdout.count(".") == 2
+    shown = [s for s in ctl.ask(module_stack, "session", "list", alice.name) if s["id"] == made["session"]]
+    assert shown[0]["user_agent"] == "parleyctl token"
+    with dm_socket(alice, token_in_url=False) as sock:
+        ctl.ask(module_stack, "session", "revoke", made["session"])
+        assert me(module_stack, made["access_token"]).status_code == 401
+        assert alice.me().status_code == 200        # another session of theirs
+        assert ctl.ask(module_stack, "session", "revoke", "--user", alice.name)["sessions_ended"] == 2
+        sock.expect_close(4001)
+    assert ctl.ask(module_stack, "session", "list", alice.name) == []
+    assert len(ctl.ask(module_stack, "session", "list", alice.name, "--all")) == 3
+    assert "not open" in fails(module_stack, EX_DATAERR, "session", "revoke", made["session"])
+
+
+def test_disabled_user_gets_no_token(module_stack, alice):
+    ctl.ask(module_stack, "user", "disable", alice.name)
+    assert "disabled" in fails(module_stack, EX_NOUSER, "token", alice.name)
+    assert "dialect" in fails(module_stack, EX_USAGE, "token", alice.name, "--dialect", "klingon")
+
+
+# ---------------------------------------------------------------------- keys
+
+def test_rotated_key_signs_and_old_tokens_stay_good(module_stack, alice):
+    file = module_stack.key_file()
+    owner, before = file.stat().st_uid, list(keys.read(module_stack))
+    made = ctl.ask(module_stack, "key", "rotate")
+    assert list(keys.read(module_stack)) == [made["kid"], *before] and len(made["reloaded"]) == 3
+    assert (file.stat().st_uid, stat.S_IMODE(file.stat().st_mode)) == (owner, 0o600)
+    assert [p.name for p in file.parent.iterdir()] == [file.name]       # no half-written file beside it
+    assert alice.me().status_code == 200
+    eventually(lambda: signed_by(alice.another_device().token) == made["kid"], 10, "new logins are signed with the new key")
+    assert [k["use"] for k in ctl.ask(module_stack, "key", "list")] == ["signs"] + ["verifies"] * len(before)
+    fresh = alice.another_device()
+    ctl.ask(module_stack, "key", "remove", signed_by(alice.token))
+    eventually(lambda: alice.me().status_code == 401, 10, "tokens of the removed key are refused")
+    assert fresh.me().status_code == 200
+    with dm_socket(fresh):
+        pass
+
+
+def signed_by(token):
+    import base64
+    head = token.split(".")[0]
+    return json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))["kid"]
+
+
+def test_rotation_in_two_halves_for_several_hosts(module_stack):
+    first = list(keys.read(module_stack))[0]
+    added = ctl.ask(module_stack, "key", "add")["kid"]
+    assert list(keys.read(module_stack))[0] == first and list(keys.read(module_stack))[-1] == added
+    ctl.ask(module_stack, "key", "use", added)
+    assert list(keys.read(module_stack))[0] == added
+
+
+def test_last_key_and_unknown_keys_stay(module_stack, tmp_path):
+    alone = tmp_path / "keys"
+    alone.write_text("# ours\nk1 " + "ab" * 32 + "\n")
+    alone.chmod(0o600)
+    env = {"KEY_FILE": str(alone)}
+    before = alone.read_text()
+    for args in (["remove", "k1"], ["remove", "k2"], ["use", "k2"]):
+        fails(module_stack, EX_DATAERR, "key", *args, env=env)
+    assert alone.read_text() == before
+
+
+# ---------------------------------------------------------------------- looking
+
+def test_stats_count(module_stack, alice, bob):
+    before = ctl.ask(module_stack, "stats")
+    alice.make_message(bob, "one more")
+    account(module_stack)
+    after = ctl.ask(module_stack, "stats")
+    assert after["messages"] == before["messages"] + 1 and after["users"] == before["users"] + 1
+    assert after["daemons"] == 1 and after["direct_conversations"] == before["direct_conversations"] + 1
+    assert "users " in ctl.run(module_stack, "stats").stdout
+
+
+def test_conversation_is_shown_with_members_and_messages_on_request(module_stack, alice, bob):
+    conv = Conv(module_stack, alice)
+    group = conv.make_group("the readers", bob)
+    for n in range(3):
+        conv.say(group, f"page {n}")
+    listed = [c for c in ctl.ask(module_stack, "conversation", "list", "--user", bob.name) if c["name"] == "the readers"]
+    assert listed[0]["messages"] == 3 and listed[0]["owner"] == alice.name
+    for name in (listed[0]["id"], group["id"]):
+        shown = ctl.ask(module_stack, "conversation", "show", name)
+        assert [m["username"] for m in shown["members"]] == [alice.name, bob.name] and "last_messages" not in shown
+    shown = ctl.ask(module_stack, "conversation", "show", listed[0]["id"], "--messages", 2)
+    assert [m["content"] for m in shown["last_messages"]] == ["page 1", "page 2"]
+    assert "no conversation" in fails(module_stack, EX_DATAERR, "conversation", "show", 999999999)
+    assert "no id" in fails(module_stack, EX_USAGE, "conversation", "show", "tuesday")
+
+
+def test_control_characters_do_not_reach_the_terminal(module_stack, alice, bob):
+    alice.make_message(bob, "bell \a and \x1b[31mred")
+    room = ctl.ask(module_stack, "conversation", "list", "--user", alice.name)[0]["id"]
+    text = ctl.run(module_stack, "conversation", "show", room, "--messages", 5).stdout
+    assert "bell ? and ?[31mred" in text and "\x1b" not in text
+
+
+# ---------------------------------------------------------------------- failing
+
+def test_usage_is_told(module_stack):
+    for args in ([], ["user"], ["user", "frobnicate"], ["user", "add"], ["user", "list", "a", "b"], ["stats", "--frob"],
+                 ["user", "list", "--limit", "many"], ["user", "list", "--limit"], ["session", "revoke"]):
+        done = ctl.run(module_stack, *args)
+        assert done.returncode == EX_USAGE and done.stderr and not done.stdout, (args, done)
+
+
+def test_errors_are_json_where_json_was_asked_for(module_stack):
+    done = ctl.run(module_stack, "--json", "user", "disable", "nobody.at.all")
+    assert done.returncode == EX_NOUSER and done.stdout == ""
+    assert json.loads(done.stderr) == {"error": "there is no user nobody.at.all", "exit": EX_NOUSER}
+
+
+def test_exit_codes_tell_what_is_wrong(module_stack, tmp_path):
+    assert "database" in fails(module_stack, EX_UNAVAILABLE, "stats", env={"DATABASE_URL": "host=/nowhere"})
+    assert "BCRYPT_COST" in fails(module_stack, EX_CONFIG, "stats", env={"BCRYPT_COST": "99"})
+    done = subprocess.run([binary("parleyctl"), "--config", str(tmp_path / "absent"), "stats"], capture_output=True, text=True)
+    assert done.returncode == EX_CONFIG and "absent" in done.stderr
+    assert ctl.run(module_stack, "key", "list", env={"KEY_FILE": str(tmp_path / "none")}).returncode == 66
+    assert not (tmp_path / "none").exists()
+
+
+def test_full_disk_is_an_error(module_stack):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([binary("parleyctl"), "--config", str(module_stack.var / "conf/parley.env"), "export"],
+                              stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 74, done.stderr
