@@ -1,5 +1,6 @@
 """parleyctl's commands on a running server: users, sessions, keys, what it shows, how it fails."""
 
+import base64
 import json
 import os
 import pty
@@ -42,6 +43,13 @@ def fails(stack, status, *args, **options):
 
 def login(stack, name, password):
     return requests.post(f"{stack.url}/api/v1/auth/login", json={"username": name, "password": password}, timeout=10)
+
+
+def as_conv(user):
+    """The same account through the conversations' client."""
+    conv = Conv(user.stack)
+    conv.user, conv.token = user.user, user.token
+    return conv
 
 
 def me(stack, token):
@@ -159,9 +167,9 @@ def test_erased_user_leaves_others_conversations_whole(module_stack, alice, bob)
     carol = account(module_stack)
     name, address = alice.name, alice.user["email"]
     alice.make_message(bob, "said in private")
-    owner = Conv(module_stack, alice)
-    group = owner.make_group("theirs", bob, carol)
-    alone = owner.make_group("nobody else's")
+    owner = as_conv(alice)
+    group = owner.group(bob, carol, name="theirs")
+    owner.group(name="nobody else's")
     owner.say(group, "said in the group")
     with dm_socket(alice) as sock:
         assert ctl.ask(module_stack, "user", "delete", name, "--yes")["messages_erased"] is False
@@ -172,9 +180,9 @@ def test_erased_user_leaves_others_conversations_whole(module_stack, alice, bob)
     assert message["content"] == "said in private" and message["sender_id"] == alice.id
     assert name not in json.dumps(bob.conversations().json()) and address not in json.dumps(bob.history(alice.id).json())
     # The group has passed to who was in it first; the empty one is gone.
-    seen = Conv(module_stack, bob).get_conversation(group).json()["conversation"]
+    seen = as_conv(bob).conversation(group)
     assert seen["owner_id"] == bob.id and alice.id not in [p["user_id"] for p in seen["participants"]]
-    assert module_stack.query("SELECT count(*) FROM conversations WHERE name = 'nobody else''s'") == [(0,)] and alone
+    assert module_stack.query("SELECT count(*) FROM conversations WHERE name = 'nobody else''s'") == [(0,)]
     # Nothing of the person is left in any table, and the name is free again.
     assert not [t for t in everything(module_stack) if name in t or address in t]
     assert account(module_stack, name).name == name
@@ -263,7 +271,6 @@ def test_rotated_key_signs_and_old_tokens_stay_good(module_stack, alice):
 
 
 def signed_by(token):
-    import base64
     head = token.split(".")[0]
     return json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))["kid"]
 
@@ -300,8 +307,8 @@ def test_stats_count(module_stack, alice, bob):
 
 
 def test_conversation_is_shown_with_members_and_messages_on_request(module_stack, alice, bob):
-    conv = Conv(module_stack, alice)
-    group = conv.make_group("the readers", bob)
+    conv = as_conv(alice)
+    group = conv.group(bob, name="the readers")
     for n in range(3):
         conv.say(group, f"page {n}")
     listed = [c for c in ctl.ask(module_stack, "conversation", "list", "--user", bob.name) if c["name"] == "the readers"]

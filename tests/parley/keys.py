@@ -24,7 +24,7 @@ def _write(stack, lines):
 
 def read(stack):
     """{kid: key}"""
-    return {kid: bytes.fromhex(secret) for kid, secret in (line.split() for line in _lines(stack))}
+    return {kid: bytes.fromhex(secret) for kid, secret in (line.split("#")[0].split() for line in _lines(stack))}
 
 
 def rotate(stack):
