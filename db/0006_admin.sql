@@ -3,6 +3,17 @@
 ALTER TABLE users ADD COLUMN is_admin boolean NOT NULL DEFAULT false; -- may have tokens of the scope admin
 ALTER TABLE users ADD COLUMN deleted_at timestamptz;    -- erased: the row is a husk that messages point to
 
+-- Of the other changes the triggers of the audit log tell; without it there is nobody to tell.
+CREATE FUNCTION audit_admin() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF to_regproc('audit_note') IS NOT NULL THEN
+        PERFORM audit_note(CASE WHEN NEW.is_admin THEN 'admin_granted' ELSE 'admin_withdrawn' END, NEW.id, NULL, NULL);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_admin AFTER UPDATE OF is_admin ON users
+    FOR EACH ROW WHEN (OLD.is_admin IS DISTINCT FROM NEW.is_admin) EXECUTE FUNCTION audit_admin();
+
 -- ---- erasing a person ----
 
 -- Forgets who an account was. The row stays, for the others' conversations: whatever it wrote is shown
@@ -132,9 +143,10 @@ END $$;
 -- client that comes back with a message so old is shown something twice rather than never.
 CREATE FUNCTION import_shift() RETURNS bigint LANGUAGE sql STABLE AS
     $$ SELECT current_setting('parley.import_shift')::bigint $$;
-CREATE FUNCTION import_xid(x xid8) RETURNS xid8 LANGUAGE sql STABLE AS
-    $$ SELECT greatest(x::text::bigint - import_shift(), 3)::text::xid8 $$;
-CREATE FUNCTION import_snapshot(s pg_snapshot) RETURNS pg_snapshot LANGUAGE sql STABLE AS $$
+CREATE FUNCTION import_xid(x xid8) RETURNS xid8 LANGUAGE sql STABLE STRICT AS $$
+    SELECT CASE WHEN import_shift() = 0 THEN x ELSE greatest(x::text::bigint - import_shift(), 3)::text::xid8 END
+$$;
+CREATE FUNCTION import_snapshot(s pg_snapshot) RETURNS pg_snapshot LANGUAGE sql STABLE STRICT AS $$
     SELECT CASE WHEN import_shift() = 0 THEN s
                 WHEN pg_snapshot_xmin(s)::text::bigint - import_shift() < 4 THEN '3:3:'::pg_snapshot
                 ELSE format('%s:%s:%s', import_xid(pg_snapshot_xmin(s)), import_xid(pg_snapshot_xmax(s)),
@@ -152,9 +164,11 @@ BEGIN
     END IF;
     PERFORM set_config('parley.import_shift',
                        greatest(next_xid - pg_current_xact_id()::text::bigint, 0)::text, true);
-    FOR t IN SELECT name FROM export_tables() LOOP
-        EXECUTE format('TRUNCATE %I CASCADE', t);
+    FOR t IN SELECT k.name FROM kept_tables k LOOP
         EXECUTE format('ALTER TABLE %I DISABLE TRIGGER USER', t);
+    END LOOP;
+    FOR t IN SELECT k.name FROM kept_tables k LOOP      -- what migrations put there is in the export, too
+        EXECUTE format('TRUNCATE %I CASCADE', t);
     END LOOP;
     RETURN true;
 END $$;
@@ -186,7 +200,7 @@ CREATE FUNCTION import_end() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     t text;
 BEGIN
-    FOR t IN SELECT name FROM export_tables() LOOP
+    FOR t IN SELECT k.name FROM kept_tables k LOOP
         EXECUTE format('ALTER TABLE %I ENABLE TRIGGER USER', t);
     END LOOP;
 END $$;
