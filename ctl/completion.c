@@ -23,7 +23,7 @@ static void print_first_words(void)
     }
 }
 
-int completion(struct ctl *c)
+int cmd_completion(struct ctl *c)
 {
     (void)c;
     fputs("# bash completion of parleyctl; made by `parleyctl completion`\n"

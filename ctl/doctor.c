@@ -91,7 +91,7 @@ static void visit(struct doctor *d, int hold)
     forget_guests(d);
 }
 
-int doctor(struct ctl *c)
+int cmd_doctor(struct ctl *c)
 {
     struct doctor *d = arena_alloc(&c->arena, sizeof *d);
     int64_t hold, disk;

@@ -111,7 +111,7 @@ static int write_all(struct dump *d)
     return status;
 }
 
-int server_export(struct ctl *c)
+int cmd_server_export(struct ctl *c)
 {
     struct dump d = {.ctl = c};
     int status = sink_open(c, option(c, "output"), &d.sink);

@@ -39,7 +39,7 @@ static void report(struct ctl *c, const char *id, const char *what, struct json_
                 id, what, count);
 }
 
-int key_list(struct ctl *c)
+int cmd_key_list(struct ctl *c)
 {
     struct keyfile f;
     const char *id, *comment;
@@ -90,7 +90,7 @@ static int use(struct ctl *c, struct keyfile *f, const char *id)
     return keyfile_write(c, f);
 }
 
-int key_add(struct ctl *c)
+int cmd_key_add(struct ctl *c)
 {
     struct keyfile f;
     const char *id;
@@ -103,7 +103,7 @@ int key_add(struct ctl *c)
     return EX_OK;
 }
 
-int key_use(struct ctl *c)
+int cmd_key_use(struct ctl *c)
 {
     struct keyfile f;
     int status = keyfile_read(c, &f);
@@ -115,7 +115,7 @@ int key_use(struct ctl *c)
     return EX_OK;
 }
 
-int key_remove(struct ctl *c)
+int cmd_key_remove(struct ctl *c)
 {
     struct keyfile f;
     int status = keyfile_read(c, &f);
@@ -136,7 +136,7 @@ int key_remove(struct ctl *c)
 }
 
 /* Two steps, so that no program is shown a token signed with a key it has not read yet. */
-int key_rotate(struct ctl *c)
+int cmd_key_rotate(struct ctl *c)
 {
     struct keyfile f;
     const char *id;

@@ -5,7 +5,7 @@
 #include <json-c/json.h>
 #include <sysexits.h>
 
-int stats(struct ctl *c)
+int cmd_stats(struct ctl *c)
 {
     struct query q;
     struct json_object *rows;
@@ -18,7 +18,7 @@ int stats(struct ctl *c)
     return EX_OK;
 }
 
-int conversation_index(struct ctl *c)
+int cmd_conversation_index(struct ctl *c)
 {
     struct query q;
     struct user u;
@@ -46,7 +46,7 @@ static int add_rows(struct ctl *c, struct json_object *to, const char *name, con
     return status;
 }
 
-int conversation_show(struct ctl *c)
+int cmd_conversation_show(struct ctl *c)
 {
     struct query q;
     struct ref ref;

@@ -10,7 +10,7 @@
 
 #define CONFIG_FILE "/etc/parley/parley.env"
 
-enum { DAY_MS = 86400000 };
+enum { DAY_MS = 86400000, PATIENCE_MS = 3000 };
 
 /* The command whose words stand at the beginning of words; *used: how many. NULL: none. */
 static const struct command *find(char **words, int count, int *used)
@@ -123,7 +123,7 @@ static int run(struct ctl *c)
     c->unhurried = c->config;
     c->unhurried.statement_timeout = DAY_MS; /* an administrator's statement takes as long as it takes */
     db_init(&c->db, &c->unhurried);
-    enum error e = c->command->needs == NEEDS_DATABASE ? db_check(&c->db, 1) : OK;
+    enum error e = c->command->needs == NEEDS_DATABASE ? db_check(&c->db, 1, PATIENCE_MS) : OK;
     if (e != OK)
         return e == ERR_INTERNAL ? EX_CONFIG : fail_error(c, e, NULL);
     return c->command->run(c);

@@ -61,7 +61,7 @@ static struct json_object *read_applied(struct ctl *c, FILE *from)
     return applied;
 }
 
-int migrate(struct ctl *c)
+int cmd_migrate(struct ctl *c)
 {
     int ends[2], status;
     const char *script = find_script(c, option(c, "scripts"));

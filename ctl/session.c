@@ -9,7 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-int session_list(struct ctl *c)
+int cmd_session_list(struct ctl *c)
 {
     struct query q;
     struct user u = {0};
@@ -26,7 +26,7 @@ int session_list(struct ctl *c)
     return ask_and_print(c, &q);
 }
 
-int session_end(struct ctl *c)
+int cmd_session_end(struct ctl *c)
 {
     struct query q;
     struct user u;
@@ -69,7 +69,7 @@ static int open_session(struct ctl *c, const struct user *u, enum dialect d, int
     return e == OK ? EX_OK : fail_error(c, e, u->username);
 }
 
-int token_make(struct ctl *c)
+int cmd_token_make(struct ctl *c)
 {
     struct keyring keys;
     struct user u;

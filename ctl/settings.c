@@ -42,7 +42,7 @@ static struct json_object *text_setting(struct arena *a, const char *key, const 
     return json_object_new_string(*value && secret ? "***" : value);
 }
 
-int config_show(struct ctl *c)
+int cmd_config_show(struct ctl *c)
 {
     struct json_object *o = json_object_new_object();
 #define TEXT(field, key, def, help) json_object_object_add(o, #key, text_setting(&c->arena, #key, c->config.field));
@@ -138,7 +138,7 @@ static void check_listen(struct ctl *c, struct verdicts *v)
     db_release(&db);
 }
 
-int config_check(struct ctl *c)
+int cmd_config_check(struct ctl *c)
 {
     struct verdicts v;
     struct keyring keys;

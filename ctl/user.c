@@ -53,7 +53,7 @@ static int set_admin(struct ctl *c, const struct user *u, bool admin, int64_t *c
     return ask_number(c, &q, changed);
 }
 
-int user_add(struct ctl *c)
+int cmd_user_add(struct ctl *c)
 {
     char hash[PASSWORD_HASH];
     struct new_account account = {.username = c->arguments[0], .email = option(c, "email"),
@@ -79,7 +79,7 @@ int user_add(struct ctl *c)
 
 /* ---- list ---- */
 
-int user_list(struct ctl *c)
+int cmd_user_list(struct ctl *c)
 {
     struct query q;
     int64_t after, limit;
@@ -115,10 +115,10 @@ static int set_active(struct ctl *c, bool active)
     return EX_OK;
 }
 
-int user_disable(struct ctl *c) { return set_active(c, false); }
-int user_enable(struct ctl *c) { return set_active(c, true); }
+int cmd_user_disable(struct ctl *c) { return set_active(c, false); }
+int cmd_user_enable(struct ctl *c) { return set_active(c, true); }
 
-int user_promote(struct ctl *c)
+int cmd_user_promote(struct ctl *c)
 {
     struct user u;
     int64_t changed;
@@ -133,7 +133,7 @@ int user_promote(struct ctl *c)
     return EX_OK;
 }
 
-int user_passwd(struct ctl *c)
+int cmd_user_passwd(struct ctl *c)
 {
     char hash[PASSWORD_HASH];
     struct user u;
@@ -156,7 +156,7 @@ int user_passwd(struct ctl *c)
 
 /* ---- delete ---- */
 
-int user_delete(struct ctl *c)
+int cmd_user_delete(struct ctl *c)
 {
     struct user u;
     struct query q;

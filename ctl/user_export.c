@@ -26,7 +26,7 @@ static bool write_row(void *arg, const char *section, struct text json)
     return !ferror(w->file);
 }
 
-int user_export(struct ctl *c)
+int cmd_user_export(struct ctl *c)
 {
     struct user u;
     struct query open;

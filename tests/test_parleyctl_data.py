@@ -203,7 +203,7 @@ def table():
         assert usage, line
         text = subprocess.run([binary("parleyctl"), *usage[1].split(), "--help"], capture_output=True, text=True, check=True).stdout
         own = text.partition("Options:\n")[2].partition("  --config ")[0]
-        found[usage[1]] = (usage[2] or "", usage[3], re.findall(r"^  --(\S+)", own, re.M))
+        found[usage[1].strip()] = (usage[2] or "", usage[3], re.findall(r"^  --(\S+)", own, re.M))
     return found
 
 
