@@ -8,10 +8,28 @@
 
 enum { PATIENCE_US = 3000000, PAUSE_US = 100000 };
 
+static enum error by_login(struct ctl *c, const char *login, struct user *out)
+{
+    struct query q;
+    PGresult *res;
+    query_init(&q, SQL_ADMIN_USER);
+    query_text(&q, login);
+    enum error e = db_run(&c->db, &q, &res);
+    if (e != OK)
+        return e;
+    struct row r = row_at(res, 0, &c->arena);
+    if (PQntuples(res))
+        user_read(&r, out);
+    else
+        e = ERR_USER_NOT_FOUND;
+    PQclear(res);
+    return e;
+}
+
 int ask_user(struct ctl *c, const char *name, struct user *out)
 {
     struct ref ref;
-    enum error e = account_by_login(&c->db, &c->arena, name, out);
+    enum error e = by_login(c, name, out);
     if (e == ERR_USER_NOT_FOUND && (id_parse_uuid(name, &ref) || id_parse_integer(name, &ref)))
         e = user_by_ref(&c->db, &c->arena, &ref, out);
     if (e == ERR_USER_NOT_FOUND)

@@ -45,7 +45,8 @@ struct guest *doctor_guest(struct doctor *d, bool with_password)
         return NULL;
     struct new_account account = {.username = arena_printf(d->arena, "doctor.%s", random_word(d)),
                                   .display_name = "parleyctl doctor", .password_hash = hash};
-    struct new_session opened = {.dialect = "conv", .lifetime = TOKEN_TTL, .user_agent = "parleyctl doctor"};
+    struct caller here = {0};
+    struct new_session opened = {.dialect = "conv", .lifetime = TOKEN_TTL, .user_agent = "parleyctl doctor", .from = &here};
     if (account_create(&d->ctl->db, d->arena, &account, &opened, &g->user, &session) != OK) {
         verdict(&d->verdicts, VERDICT_BAD, "database", NULL, "No account can be made for the visit.");
         return NULL;

@@ -64,7 +64,8 @@ int cmd_session_end(struct ctl *c)
 /* A session of its own, so that it can be ended by itself; without a refresh token. */
 static int open_session(struct ctl *c, const struct user *u, enum dialect d, int64_t ttl, int64_t *id)
 {
-    struct new_session session = {.dialect = dialect_name(d), .lifetime = ttl, .user_agent = "parleyctl token"};
+    struct caller here = {0};
+    struct new_session session = {.dialect = dialect_name(d), .lifetime = ttl, .user_agent = "parleyctl token", .from = &here};
     enum error e = session_create(&c->db, u, &session, id);
     return e == OK ? EX_OK : fail_error(c, e, u->username);
 }

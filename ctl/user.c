@@ -58,7 +58,8 @@ int cmd_user_add(struct ctl *c)
     char hash[PASSWORD_HASH];
     struct new_account account = {.username = c->arguments[0], .email = option(c, "email"),
                                   .display_name = option(c, "display-name"), .password_hash = hash};
-    struct new_session none = {0};
+    struct caller here = {0};
+    struct new_session none = {.from = &here};
     struct user u;
     int64_t session, changed;
     if (!account.display_name)

@@ -3,12 +3,10 @@
 ALTER TABLE users ADD COLUMN is_admin boolean NOT NULL DEFAULT false; -- may have tokens of the scope admin
 ALTER TABLE users ADD COLUMN deleted_at timestamptz;    -- erased: the row is a husk that messages point to
 
--- Of the other changes the triggers of the audit log tell; without it there is nobody to tell.
+-- Of the other changes the triggers of the audit log tell.
 CREATE FUNCTION audit_admin() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF to_regproc('audit_note') IS NOT NULL THEN
-        PERFORM audit_note(CASE WHEN NEW.is_admin THEN 'admin_granted' ELSE 'admin_withdrawn' END, NEW.id, NULL, NULL);
-    END IF;
+    PERFORM audit_note(CASE WHEN NEW.is_admin THEN 'admin_granted' ELSE 'admin_withdrawn' END, NEW.id, NULL, NULL);
     RETURN NULL;
 END $$;
 CREATE TRIGGER audit_admin AFTER UPDATE OF is_admin ON users
@@ -25,6 +23,7 @@ CREATE FUNCTION user_erase(in_user bigint) RETURNS boolean LANGUAGE plpgsql AS $
 DECLARE
     address text := (SELECT u.email FROM users u WHERE u.id = in_user);
 BEGIN
+    PERFORM audit_context(NULL, NULL, 'erased');
     UPDATE users SET username = 'deleted:' || id, email = NULL, display_name = 'Deleted user',
                      password_hash = '*', is_active = false, is_admin = false, email_verified = false,
                      deleted_at = now(), updated_at = now()

@@ -85,6 +85,7 @@ enum sql {
     SQL_SESSION_REFRESH,
     SQL_SESSION_REVOKE,
     /* sql_admin.c */
+    SQL_ADMIN_USER,
     SQL_ADMIN_USERS,
     SQL_ADMIN_USER_ACTIVE,
     SQL_ADMIN_USER_PROMOTE,

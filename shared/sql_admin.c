@@ -1,12 +1,20 @@
 /* The fourth part of the table (see sql.c): what parleyctl asks and does. The columns of the lists are
  * what it prints, so their names are made for people. */
+#include "shared/sql_columns.h"
 #include "shared/sql_tables.h"
 
+/* What the audit log says of why. */
+#define BY_ADMINISTRATOR "audit_context(NULL, NULL, 'administrator')"
 /* An open session: one whose tokens are still good. */
 #define OPEN_SESSION "s.revoked_at IS NULL AND s.expires_at > now()"
 
 const struct sql_statement sql_admin[SQL_COUNT] = {
     /* ---- users ---- */
+
+    /* user name or address -> user. A name that looks like somebody's address is the address's owner's. */
+    [SQL_ADMIN_USER] = {"admin_user",
+        "SELECT " USER_COLUMNS("u") " FROM users u WHERE lower(u.username) = lower($1)"
+        " UNION ALL SELECT " USER_COLUMNS("u") " FROM users u WHERE lower(u.email) = lower($1) LIMIT 1"},
 
     /* part of a name or address (NULL: any), after id, limit -> the list */
     [SQL_ADMIN_USERS] = {"admin_users",
@@ -20,7 +28,7 @@ const struct sql_statement sql_admin[SQL_COUNT] = {
     /* user, active -> changed; the trigger on users ends the sessions and tells the daemons */
     [SQL_ADMIN_USER_ACTIVE] = {"admin_user_active",
         "UPDATE users SET is_active = $2::boolean, updated_at = now()"
-        " WHERE id = $1::bigint AND is_active <> $2::boolean AND deleted_at IS NULL RETURNING true AS changed"},
+        " WHERE id = $1::bigint AND is_active <> $2::boolean AND deleted_at IS NULL AND " BY_ADMINISTRATOR " RETURNING true AS changed"},
 
     /* user, is an administrator -> changed */
     [SQL_ADMIN_USER_PROMOTE] = {"admin_user_promote",
@@ -30,7 +38,7 @@ const struct sql_statement sql_admin[SQL_COUNT] = {
     /* user, password_hash -> sessions ended */
     [SQL_ADMIN_USER_PASSWORD] = {"admin_user_password",
         "WITH u AS (UPDATE users SET password_hash = $2, updated_at = now()"
-        "            WHERE id = $1::bigint AND deleted_at IS NULL RETURNING id),"
+        "            WHERE id = $1::bigint AND deleted_at IS NULL AND " BY_ADMINISTRATOR " RETURNING id),"
         " o AS MATERIALIZED (SELECT s.id FROM sessions s JOIN u ON u.id = s.user_id"
         "            WHERE s.revoked_at IS NULL ORDER BY s.id)"
         " SELECT count(*) FILTER (WHERE session_revoke(o.id)) AS sessions_ended FROM o"},
@@ -55,7 +63,7 @@ const struct sql_statement sql_admin[SQL_COUNT] = {
     /* session (NULL: all of the user), user (NULL: whoever's) -> how many were open */
     [SQL_ADMIN_SESSIONS_REVOKE] = {"admin_sessions_revoke",
         "WITH o AS MATERIALIZED (SELECT s.id FROM sessions s WHERE s.revoked_at IS NULL"
-        "    AND CASE WHEN $1::bigint IS NOT NULL THEN s.id = $1::bigint ELSE s.user_id = $2::bigint END ORDER BY s.id)"
+        "    AND " BY_ADMINISTRATOR " AND CASE WHEN $1::bigint IS NOT NULL THEN s.id = $1::bigint ELSE s.user_id = $2::bigint END ORDER BY s.id)"
         " SELECT count(*) FILTER (WHERE session_revoke(o.id)) AS ended FROM o"},
 
     /* ---- looking ---- */

@@ -26,7 +26,7 @@ def main():
         sys.exit("SOAK_S: less than 60 seconds tell nothing")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Pools of connections, caches and PostgreSQL's own memory fill before anything can be flat.
-    warm_up = min(60, seconds // 4)
+    warm_up = min(120, seconds // 4)
     with Stack(daemons=2, env=STACK, settings=SETTINGS) as stack:
         town = Town(stack)
         sampler = Sampler(stack)

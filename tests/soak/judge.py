@@ -39,7 +39,7 @@ def p99(latencies, kind, begin, end):
 
 
 def series_table(sampler):
-    print(f"\n{'':34}{'first':>10}{'last':>10}{'per minute':>12}{'rise':>10}{'may be':>10}")
+    print(f"\n{'':34}{'first':>10}{'middle':>10}{'last':>10}{'per minute':>12}{'rise':>10}{'may be':>10}")
     good = True
     for (what, whom), points in sorted(sampler.series.items()):
         if len(points) < 4:
@@ -47,7 +47,8 @@ def series_table(sampler):
         minute, rise, allowed, flat = judge_series(what, points)
         unit = TOLERANCES.get(what, ("kB" if what == "rss" else "rows",))[0]
         may = "-" if allowed is None else f"{allowed:.0f}"
-        print(f"{f'{what} {whom} {unit}':34}{points[0][1]:>10}{points[-1][1]:>10}{minute:>12.1f}{rise:>10.1f}{may:>10}"
+        print(f"{f'{what} {whom} {unit}':34}{points[0][1]:>10}{points[len(points) // 2][1]:>10}"
+              f"{points[-1][1]:>10}{minute:>12.1f}{rise:>10.1f}{may:>10}"
               f"{'' if flat else '   RISES'}")
         good = good and flat
     return good

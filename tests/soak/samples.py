@@ -30,9 +30,9 @@ class Sampler:
         self.conn = stack.db()
 
     def _pids(self, role):
-        if role == "postgres":
-            master = self.stack.pid("postmaster")
-            return [master, *procs.children(master)]
+        if role == "postgres":              # our sessions; autovacuum comes and goes as it likes
+            return [pid for pid, in self._query("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'parley%' "
+                                                "AND application_name <> 'parley-tests'")]
         if role == "courier":
             return [p for p, command in procs.belonging_to(str(self.stack.var)).items() if "/courier " in command]
         master = self.stack.pid(role)
