@@ -51,7 +51,7 @@ struct feed {
     size_t handed_count, handed_size;
     const struct change *batch; /* what the owner works on */
     int batch_count;
-    bool renewed;    /* the connection is a new one: take in what is above highest */
+    bool renewed;    /* no poll on this connection yet: it takes in what is above highest, too */
     bool more;       /* the batch was full: go on below the same target */
     struct arena arena;
 };
@@ -166,7 +166,8 @@ static void on_poll(void *arg, enum error e, PGresult **results, int count, cons
     f->batch = changes;
     f->batch_count = read_changes(f, results[0], changes);
     f->state = HANDED;
-    if (f->batch_count || f->handed_count) /* the end of a large change may be empty, and is waited for */
+    /* The end of a large change, and the first poll on a connection, may be empty, and are waited for. */
+    if (f->batch_count || f->handed_count || f->renewed)
         f->owner.changes(f->owner.arg, f->batch, f->batch_count);
     else
         feed_done(f);
@@ -217,6 +218,12 @@ void feed_poke(struct feed *f)
         poll_soon(f);
     else
         f->poked = true;
+}
+
+void feed_doubt(struct feed *f)
+{
+    f->renewed = true;
+    feed_poke(f);
 }
 
 void feed_done(struct feed *f)
@@ -323,6 +330,7 @@ static void on_up(void *arg)
 static void on_down(void *arg)
 {
     struct feed *f = arg;
+    f->renewed = true;
     if (f->state != HANDED)
         f->state = OFFLINE;
 }
@@ -391,5 +399,5 @@ bool feed_is_live(const struct feed *f)
 
 bool feed_is_settled(const struct feed *f)
 {
-    return f->position && !f->handed_count;
+    return f->position && !f->handed_count && !f->renewed;
 }

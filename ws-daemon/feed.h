@@ -48,8 +48,13 @@ void feed_again(struct feed *f);
 struct pgpipe *feed_pipe(struct feed *f);
 const char *feed_position(const struct feed *f);
 
-/* Does it stand exactly at its position: no change between it and the next has been handed out? */
+/* Does it stand exactly at its position: no change between it and the next has been handed out, and
+ * what the position sees has been? (Not so after a crash of PostgreSQL, until it has polled again:
+ * messages stored since may have transaction ids that the position took for ended.) */
 bool feed_is_settled(const struct feed *f);
+
+/* PostgreSQL may have crashed: the feed is not settled until it has polled. */
+void feed_doubt(struct feed *f);
 
 /* Is the connection up and heard from within the last heartbeat? */
 bool feed_is_live(const struct feed *f);

@@ -110,11 +110,20 @@ static void watch_signal(struct watch *w, ev_signal *sig, int number,
     ev_signal_start(w->daemon->loop, sig);
 }
 
+/* If PostgreSQL crashed, the feed's connection may tell later than this one. */
+static void on_queries_lost(void *arg)
+{
+    struct daemon *d = arg;
+    if (d->feed)
+        feed_doubt(d->feed);
+}
+
 /* The parts that talk to the database. */
 static void start_parts(struct daemon *d)
 {
     d->sender = sender_new(d);
-    d->queries = pgpipe_new(d->loop, &d->config, d->config.database_url, "queries", (struct pgpipe_owner){0});
+    d->queries = pgpipe_new(d->loop, &d->config, d->config.database_url, "queries",
+                             (struct pgpipe_owner){.down = on_queries_lost, .arg = d});
     d->presence = presence_new(d);
     d->onlookers = onlookers_new(d);
     d->receipts = receipts_new(d);
