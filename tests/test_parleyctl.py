@@ -161,6 +161,16 @@ def test_promotion_can_be_taken_back(module_stack, alice):
     assert ctl.ask(module_stack, "user", "promote", alice.name, "--undo")["admin"] is False and is_admin() is False
 
 
+def test_administration_stands_in_the_audit_log(module_stack, alice):
+    ctl.ask(module_stack, "user", "promote", alice.name)
+    ctl.ask(module_stack, "session", "revoke", "--user", alice.name)
+    ctl.ask(module_stack, "user", "disable", alice.name)
+    number = ctl.ask(module_stack, "user", "list", alice.name)[0]["id"]
+    lines = module_stack.query("SELECT kind, detail FROM audit_log WHERE user_id = %s ORDER BY id", number)
+    assert [kind for kind, _ in lines][-3:] == ["admin_granted", "session_revoked", "user_disabled"]
+    assert lines[-2][1] == "administrator"
+
+
 # ---------------------------------------------------------------------- erasing and handing out
 
 def test_erased_user_leaves_others_conversations_whole(module_stack, alice, bob):
