@@ -14,6 +14,7 @@
 INSTEAD_OF(pgpipe_new);
 INSTEAD_OF(pgpipe_free);
 INSTEAD_OF(pgpipe_is_up);
+INSTEAD_OF(pgpipe_backlog);
 INSTEAD_OF(pgpipe_submit);
 INSTEAD_OF(pgpipe_hurry);
 INSTEAD_OF(pgpipe_reset);
@@ -70,6 +71,12 @@ bool __wrap_pgpipe_is_up(const struct pgpipe *p)
 {
     CHECK(p);
     return database_up;
+}
+
+int __wrap_pgpipe_backlog(const struct pgpipe *p)
+{
+    CHECK(p);
+    return unit_count;
 }
 
 enum error __wrap_pgpipe_submit(struct pgpipe *p, const struct query *queries, int count, pgpipe_done *done,
