@@ -16,7 +16,7 @@ def promises(page):
     return [row for row in rows if row != ("promise", "proof")]
 
 
-def tests_of(name):
+def names_in(name):
     tree = ast.parse((ROOT / "tests" / name).read_text())
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
@@ -27,7 +27,7 @@ def is_there(proof):
         seeds = ROOT / "tests/fuzz/corpus" / proof.removeprefix("tests/fuzz/").removesuffix(".c")
         return (ROOT / proof).is_file() and any(seeds.iterdir())
     name, _, test = proof.partition("::")
-    return (ROOT / "tests" / name).is_file() and test in tests_of(name)
+    return (ROOT / "tests" / name).is_file() and test in names_in(name)
 
 
 @pytest.mark.parametrize("page", PAGES)
