@@ -13,12 +13,14 @@ from contextlib import ExitStack
 import pytest
 
 from parley import frames, hostile
+from parley.api import fresh_name
 from parley.check import assert_problem
 from parley.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Speaker, frame_bytes, handshake
 from parley.growth import Growth
 from parley.reference import World, reference
 from parley.realtime import PATHS
 from parley.sockets import Closed, dm_socket
+from parley.wait import eventually
 from parley.wire import Wire
 
 #: A bucket of frames that only a flood empties.
@@ -131,11 +133,15 @@ def test_more_members_than_there_are_do_nothing(speak, world, kept, op, shown):
     """What looks like a privilege is not taken, and of a member given twice the last one counts."""
     sock = speak(op[0])
     frame = {k: v for k, v in world.real(shown).items() if k != "client_msg_id"}
+    said = {name: fresh_name("said") for name in ("content", "body") if name in frame}
+    frame.update(said)
     body = hostile.with_more(frame)
     for name in frame:
         body = hostile.with_first(body, name, b"[]")
     sock.raw(frame_bytes(body))
     assert_usable(sock, world)
+    eventually(lambda: all(text in kept.text() for text in said.values()), 10, "it is stored")
+    kept.settle()                       # receipts are written a little later
     assert hostile.MARK not in kept.text()
 
 

@@ -1,5 +1,6 @@
 """What the database keeps of people: everything but what the programs note for themselves."""
 
+import time
 from contextlib import contextmanager
 
 from .wait import eventually
@@ -36,6 +37,15 @@ class Kept:
         yield
         changed = [table for table, digest in self().items() if digest != before[table]]
         assert not changed, f"something is kept: {changed}"
+
+    def settle(self, quiet=0.2):
+        """Wait until nothing has changed for so many seconds."""
+        eventually(lambda: self._same_after(quiet), 10, "nothing is written any more", 0)
+
+    def _same_after(self, seconds):
+        before = self()
+        time.sleep(seconds)
+        return self() == before
 
     def text(self):
         return "\n".join(row[0] for t in self.tables for row in self._rows(f"SELECT t::text FROM {t} t"))
