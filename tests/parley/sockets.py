@@ -90,13 +90,16 @@ class Socket:
 
     def recv_text(self, timeout=10):
         """The next frame's text; TimeoutError without one, Closed when the server closed."""
-        self.ws.settimeout(timeout)
-        try:
-            opcode, frame = self.ws.recv_data_frame()
-        except websocket.WebSocketTimeoutException:
-            raise TimeoutError(f"no frame within {timeout} s") from None
-        except (websocket.WebSocketConnectionClosedException, ConnectionError) as e:
-            raise Closed(None, str(e)) from None
+        deadline = time.monotonic() + timeout
+        opcode = None
+        while opcode in (None, ABNF.OPCODE_PING, ABNF.OPCODE_PONG):  # answered by the library, and no news
+            self.ws.settimeout(max(0.001, deadline - time.monotonic()))
+            try:
+                opcode, frame = self.ws.recv_data_frame(control_frame=True)
+            except websocket.WebSocketTimeoutException:
+                raise TimeoutError(f"no frame within {timeout} s") from None
+            except (websocket.WebSocketConnectionClosedException, ConnectionError) as e:
+                raise Closed(None, str(e)) from None
         if opcode == ABNF.OPCODE_CLOSE:
             code = struct.unpack("!H", frame.data[:2])[0] if len(frame.data) >= 2 else None
             raise Closed(code, frame.data[2:].decode(errors="replace"))
