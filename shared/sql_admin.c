@@ -116,7 +116,7 @@ const struct sql_statement sql_admin[SQL_COUNT] = {
         "       v.deleted_at AS deleted FROM message_view v WHERE v.conversation_id = $1::bigint"
         " ORDER BY v.seq DESC LIMIT $2::bigint) m ORDER BY m.seq"},
 
-    /* ---- export and import; see 0006_admin.sql ---- */
+    /* ---- export and import; see 0005_admin.sql ---- */
 
     [SQL_BEGIN] = {"begin", "BEGIN"},
     /* One view of the database for the whole export, and no hurry for whoever reads it. */
