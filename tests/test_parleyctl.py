@@ -225,6 +225,7 @@ def test_erasing_asks_first(module_stack, alice):
 def test_export_of_a_user_has_all_of_theirs_and_no_secret(module_stack, alice, bob, tmp_path):
     alice.make_message(bob, 'mine, with "quotes" and ü')
     bob.make_message(alice, "not mine")
+    eventually(lambda: not module_stack.query("SELECT id FROM mail_outbox WHERE state = 'pending'"), 10, "the mail is sent")
     assert ctl.run(module_stack, "user", "export", alice.name, "--output", tmp_path / "out.json").returncode == 0
     assert stat.S_IMODE((tmp_path / "out.json").stat().st_mode) == 0o600
     data = json.loads((tmp_path / "out.json").read_text())

@@ -30,7 +30,8 @@ struct daemon {
         ev_timer pause;
         bool open;
     } listener;              /* see listener.c */
-    bool serving;            /* the feed stood for the first time: sockets are let in */
+    unsigned ready;          /* the parts a socket needs that stood at least once; see server.h */
+    bool serving;            /* all of them: sockets are let in */
     struct feed *feed;       /* what happens in the database */
     struct hub *hub;         /* who is connected, who is in what */
     struct sender *sender;   /* messages that arrive over sockets */

@@ -338,6 +338,11 @@ static void on_said(void *arg, const char *payload)
         typing_said(arg, payload);
 }
 
+static void on_revoked_known(struct daemon *d)
+{
+    server_ready(d, PART_FEED);
+}
+
 static void on_ready(void *arg)
 {
     struct daemon *d = arg;
@@ -345,7 +350,7 @@ static void on_ready(void *arg)
     sender_hurry(d->sender);
     presence_hurry(d);
     onlookers_listening(d);
-    revoked_load(d, server_serve);
+    revoked_load(d, on_revoked_known);
 }
 
 struct feed_owner dispatch_owner(struct daemon *d)

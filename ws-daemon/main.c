@@ -110,6 +110,11 @@ static void watch_signal(struct watch *w, ev_signal *sig, int number,
     ev_signal_start(w->daemon->loop, sig);
 }
 
+static void on_queries_up(void *arg)
+{
+    server_ready(arg, PART_QUERIES);
+}
+
 /* If PostgreSQL crashed, the feed's connection may tell later than this one. */
 static void on_queries_lost(void *arg)
 {
@@ -123,7 +128,7 @@ static void start_parts(struct daemon *d)
 {
     d->sender = sender_new(d);
     d->queries = pgpipe_new(d->loop, &d->config, d->config.database_url, "queries",
-                             (struct pgpipe_owner){.down = on_queries_lost, .arg = d});
+                             (struct pgpipe_owner){.up = on_queries_up, .down = on_queries_lost, .arg = d});
     d->presence = presence_new(d);
     d->onlookers = onlookers_new(d);
     d->receipts = receipts_new(d);

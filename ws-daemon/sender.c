@@ -14,6 +14,7 @@
 #include "ws-daemon/dialect.h"
 #include "ws-daemon/feed.h"
 #include "ws-daemon/pgpipe.h"
+#include "ws-daemon/server.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -336,6 +337,11 @@ void sender_hurry(struct sender *s)
     pgpipe_hurry(s->pipe);
 }
 
+static void on_up(void *arg)
+{
+    server_ready(arg, PART_SENDER);
+}
+
 struct sender *sender_new(struct daemon *d)
 {
     struct sender *s = calloc(1, sizeof *s);
@@ -343,7 +349,7 @@ struct sender *sender_new(struct daemon *d)
         abort();
     s->daemon = d;
     s->pipe = pgpipe_new(d->loop, &d->config, d->config.database_url, "writes",
-                         (struct pgpipe_owner){0});
+                         (struct pgpipe_owner){.up = on_up, .arg = d});
     ev_prepare_init(&s->start, on_turn);
     s->start.data = s;
     /* Before the pipe flushes in the same turn. */

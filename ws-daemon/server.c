@@ -439,9 +439,10 @@ bool server_new(struct daemon *d)
     return d->lws != NULL;
 }
 
-void server_serve(struct daemon *d)
+void server_ready(struct daemon *d, enum server_part part)
 {
-    if (d->serving || d->stopping)
+    d->ready |= part;
+    if (d->ready != PARTS_ALL || d->serving || d->stopping)
         return;
     d->serving = true;
     listener_accept(d);

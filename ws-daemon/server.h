@@ -13,8 +13,11 @@ struct input;
 /* Makes the context, which has nothing to do yet. False after logging why not. */
 MUSTCHECK bool server_new(struct daemon *d);
 
-/* Everything a socket needs is there: lets them in. No-op when it does already. */
-void server_serve(struct daemon *d);
+/* What has to stand before the first socket is let in. */
+enum server_part { PART_FEED = 1, PART_QUERIES = 2, PART_SENDER = 4, PARTS_ALL = 7 };
+
+/* A part stands, maybe not for the first time. The last of them lets sockets in. */
+void server_ready(struct daemon *d, enum server_part part);
 
 /* An authenticated socket joins the hub, catches up and goes live. */
 void server_admit(struct conn *c);
