@@ -448,7 +448,7 @@ def test_a_flood_ends_with_an_error_and_4009(speak, dialect):
 
 def test_nothing_grew(stack, world, growth):
     """After all of the above, some 600 connections: 4 kB of each left behind would be 2.4 MB. Then by
-    a steady coming and going: 1 kB of each would be 200 KiB."""
+    a steady coming and going: 1 kB of each would be 600 KiB."""
     growth.assert_none(kib=2048)
 
     def come_and_go(rounds):
@@ -458,5 +458,5 @@ def test_nothing_grew(stack, world, growth):
                 sock.answer()
     come_and_go(20)
     settled = Growth(stack)
-    come_and_go(200)
-    settled.assert_none(kib=200)
+    come_and_go(600)
+    settled.assert_none(kib=600)
