@@ -160,3 +160,52 @@ BEGIN
     INSERT INTO mail_tokens (hash, user_id, purpose, address, expires_at)
         VALUES (in_hash, u.id, m.kind, u.email, now() + mail_lifetime(m.kind));
 END $$;
+
+-- As in 0001, but for the order of two lookups: when the first message between two people was sent twice
+-- at once with one key, the second could be told of a conflict.
+-- Why a message was not stored; see message_send(). Opens a direct conversation that is missing.
+CREATE OR REPLACE FUNCTION message_refusal(in_session bigint, in_sender bigint,
+                                to_conversation bigint, conversation_ms bigint,
+                                to_peer bigint, peer_ms bigint, in_key text, hash bigint,
+                                OUT outcome text, OUT message bigint)
+    LANGUAGE plpgsql AS $$
+DECLARE
+    room bigint := to_conversation;
+    seen record;
+BEGIN
+    PERFORM FROM sessions s JOIN users u ON u.id = s.user_id
+      WHERE s.id = in_session AND s.user_id = in_sender AND s.revoked_at IS NULL AND u.is_active;
+    IF NOT FOUND THEN outcome := 'no_session'; RETURN; END IF;
+
+    IF to_peer IS NOT NULL THEN
+        IF to_peer = in_sender THEN outcome := 'self'; RETURN; END IF;
+        PERFORM FROM users WHERE id = to_peer AND (peer_ms IS NULL OR epoch_ms(created_at) = peer_ms);
+        IF NOT FOUND THEN outcome := 'no_peer'; RETURN; END IF;
+    ELSE
+        PERFORM FROM conversations WHERE id = room
+            AND (conversation_ms IS NULL OR epoch_ms(created_at) = conversation_ms);
+        IF NOT FOUND THEN outcome := 'no_conversation'; RETURN; END IF;
+    END IF;
+
+    -- Each statement sees what was committed before it began. The message comes first, so that the
+    -- conversation of one that is found is found, too.
+    SELECT m.id, m.conversation_id, m.request_hash INTO seen FROM messages m
+     WHERE m.sender_id = in_sender AND m.client_key = in_key;
+    IF to_peer IS NOT NULL THEN
+        SELECT id INTO room FROM conversations WHERE kind = 'direct'
+           AND user_low = least(in_sender, to_peer) AND user_high = greatest(in_sender, to_peer);
+    END IF;
+    IF seen.id IS NOT NULL THEN
+        message := seen.id;
+        outcome := CASE WHEN seen.conversation_id = room AND seen.request_hash = hash
+                        THEN 'replayed' ELSE 'conflict' END;
+    ELSIF room IS NULL THEN
+        PERFORM direct_open(in_sender, to_peer);
+        outcome := 'opened';
+    ELSIF to_peer IS NOT NULL AND EXISTS
+          (SELECT FROM participants p WHERE p.conversation_id = room AND p.user_id = in_sender) THEN
+        outcome := 'opened';                    -- by somebody else, since message_send() looked
+    ELSE
+        outcome := 'forbidden';
+    END IF;
+END $$;

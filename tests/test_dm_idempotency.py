@@ -94,14 +94,17 @@ def test_endless_key_breaks_nothing(alice, bob):
     assert count(alice, bob) <= 1
 
 
-def test_simultaneous_sends_with_one_key_store_one_message(alice, bob, stack, key):
+@pytest.mark.parametrize("first", [True, False], ids=["their first", "a later one"])
+def test_simultaneous_sends_with_one_key_store_one_message(alice, new_user, stack, key, first):
+    bob = new_user()
     for attempt in range(5):
+        bob = new_user() if first else bob
         with ThreadPoolExecutor(12) as pool:
             answers = list(pool.map(lambda _: Dm(stack, alice.token).send(bob, "once", key=f"{key}-{attempt}"), range(12)))
         assert [a.status_code for a in answers] == [201] * 12
         assert len({a.json()["id"] for a in answers}) == 1
         assert sum("Idempotency-Replayed" not in a.headers for a in answers) == 1
-    assert count(alice, bob) == 5
+    assert count(alice, bob) == (1 if first else 5)
 
 
 def test_simultaneous_sends_with_one_key_to_two_people_store_one_message(alice, bob, new_user, key):

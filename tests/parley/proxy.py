@@ -17,6 +17,7 @@ class Proxy:
         self.cluster = cluster
         self.dir = state_directory()
         self.silent = self.held = False
+        self.withheld = 0               # ends of connections that were held
         self.selector = selectors.DefaultSelector()
         self.pairs = {}
         self.door = socket.socket(socket.AF_UNIX)
@@ -67,6 +68,7 @@ class Proxy:
             pass
         if of_server and self.held:
             self.selector.unregister(sock)
+            self.withheld += 1
             return
         for one in (sock, other):
             if self.pairs.pop(one, None):
