@@ -38,6 +38,10 @@ enum error dm_history(struct request *req, struct reply *out)
         (e = direct_history(req->db, &req->arena, req->me.user_id, peer.id, limit, offset, &messages,
                             &count)))
         return e;
+    if (request_wants_lines(req)) {
+        reply_text(out, VIEW_LINES_TYPE, view_message_lines(messages, count));
+        return OK;
+    }
     struct json_object *array = json_object_new_array_ext(count);
     for (int i = 0; i < count; i++)
         json_object_array_add(array, view_dm_message(&messages[i]));

@@ -34,6 +34,9 @@ handler conv_create, conv_list, conv_get, conv_rename, conv_delete, conv_add, co
 handler messages_send, messages_history, messages_edit, messages_delete, messages_deliveries, messages_read,
     messages_read_all;
 
+/* ---- events.c ---- */
+handler events_list, consumers_list, consumers_ack, consumers_delete;
+
 /* ---- contacts.c ---- */
 handler contacts_invite, contacts_list, contacts_accept, contacts_reject, contacts_remove;
 

@@ -88,6 +88,13 @@ static struct json_object *cursor(const struct message *m, bool older)
     return json_object_new_string(text);
 }
 
+static const char *cursor_text(struct request *req, const struct message *oldest)
+{
+    char *text = arena_alloc(&req->arena, CURSOR_TEXT);
+    cursor_format(oldest, true, text);
+    return text;
+}
+
 static struct json_object *message_item(const void *list, int i)
 {
     return view_conv_message((const struct message *)list + i);
@@ -104,6 +111,11 @@ enum error messages_history(struct request *req, struct reply *out)
         (e = history_page(req->db, &req->arena, req->me.user_id, &page, &m)))
         return e;
     const struct message *oldest = m.list + m.count - 1;
+    if (request_wants_lines(req)) {
+        reply_text(out, VIEW_LINES_TYPE, view_message_lines(m.list, m.count));
+        out->next_cursor = m.count && m.older ? cursor_text(req, oldest) : NULL;
+        return OK;
+    }
     struct json_object *o = view_list("messages", m.count, message_item, m.list);
     json_object_object_add(o, "next_cursor", m.count && m.older ? cursor(oldest, true) : NULL);
     json_object_object_add(o, "prev_cursor", m.count && m.newer ? cursor(m.list, false) : NULL);

@@ -3,14 +3,19 @@
 
 #include "fcgi-app/router.h"
 #include "shared/origin.h"
+#include "shared/view.h"
 
 #include <json-c/json.h>
+#include <stdlib.h>
 #include <string.h>
 
 void reply_release(struct reply *out)
 {
     json_object_put(out->body);
+    free(out->text);
     out->body = NULL;
+    out->text = NULL;
+    out->next_cursor = NULL;
 }
 
 void reply_json(struct reply *out, int status, struct json_object *body)
@@ -20,6 +25,13 @@ void reply_json(struct reply *out, int status, struct json_object *body)
     out->body = body;
 }
 
+void reply_text(struct reply *out, const char *type, char *text)
+{
+    reply_json(out, 200, NULL);
+    out->text = text;
+    out->text_type = type;
+}
+
 void reply_empty(struct reply *out)
 {
     reply_json(out, 204, NULL);
@@ -27,15 +39,7 @@ void reply_empty(struct reply *out)
 
 void reply_error(struct reply *out, enum error e, const char *sentence)
 {
-    int status = error_status(e);
-    struct json_object *o = json_object_new_object();
-    json_object_object_add(o, "type", json_object_new_string("about:blank"));
-    json_object_object_add(o, "title", json_object_new_string(status_title(status)));
-    json_object_object_add(o, "status", json_object_new_int(status));
-    json_object_object_add(o, "detail", json_object_new_string(sentence));
-    json_object_object_add(o, "error", json_object_new_string(sentence));
-    json_object_object_add(o, "code", json_object_new_string(error_code(e)));
-    reply_json(out, status, o);
+    reply_json(out, error_status(e), view_problem(e, sentence));
     out->error = e;
     out->replayed = false;
 }
@@ -83,9 +87,14 @@ static const char *cors_headers(const struct reply *out, struct request *req)
                                       "Access-Control-Max-Age: 600\r\n",
                                       methods_text(out->methods, &req->arena))
                        : "Access-Control-Expose-Headers: X-Request-Id, Idempotency-Replayed, "
-                         "Retry-After\r\n";
+                         "X-Next-Cursor, Retry-After\r\n";
     return arena_printf(&req->arena, "Vary: Origin\r\nAccess-Control-Allow-Origin: %s\r\n%s", origin,
                         more);
+}
+
+static const char *media_type(const struct reply *out)
+{
+    return out->text ? out->text_type : out->error == OK ? "application/json" : "application/problem+json";
 }
 
 void reply_render(const struct reply *out, struct request *req, struct text *head, struct text *body)
@@ -94,12 +103,14 @@ void reply_render(const struct reply *out, struct request *req, struct text *hea
     struct arena *a = &req->arena;
     const char *content = "", *allow = "";
     *body = (struct text){"", 0};
-    if (out->body) {
+    if (out->body)
         body->s = json_object_to_json_string_length(out->body, style, &body->len);
-        content = arena_printf(a, "Content-Type: %s\r\nContent-Length: %zu\r\n",
-                               out->error == OK ? "application/json" : "application/problem+json",
-                               body->len);
-    }
+    else if (out->text)
+        *body = (struct text){out->text, strlen(out->text)};
+    if (out->body || out->text)
+        content = arena_printf(a, "Content-Type: %s\r\nContent-Length: %zu\r\n", media_type(out), body->len);
+    if (out->next_cursor)
+        content = arena_printf(a, "%sX-Next-Cursor: %s\r\n", content, out->next_cursor);
     if (out->methods)
         allow = arena_printf(a, "Allow: %s\r\n", methods_text(out->methods, a));
     head->s = arena_printf(a,

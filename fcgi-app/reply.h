@@ -9,6 +9,9 @@ struct json_object;
 struct reply {
     int status;
     struct json_object *body; /* owned; NULL: none */
+    char *text;               /* owned, from malloc: what is sent in the place of body, */
+    const char *text_type;    /* and its Content-Type */
+    const char *next_cursor;  /* a header, where the body may have no place for it; NULL: none */
     enum error error;         /* what the body says when the request was refused, else OK */
     unsigned methods;         /* those of the path, for Allow; 0: not told */
     bool preflight;           /* the answer to a browser's question whether it may ask (CORS) */
@@ -20,6 +23,9 @@ void reply_release(struct reply *out);
 
 /* Takes body. */
 void reply_json(struct reply *out, int status, struct json_object *body);
+
+/* Something other than JSON, with status 200. Takes text, which malloc made. */
+void reply_text(struct reply *out, const char *type, char *text);
 
 /* 204. */
 void reply_empty(struct reply *out);

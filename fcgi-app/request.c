@@ -2,6 +2,7 @@
 #include "fcgi-app/request.h"
 
 #include "shared/address.h"
+#include "shared/event_input.h"
 #include "shared/secret.h"
 #include "shared/validate.h"
 
@@ -9,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { PAGE_DEFAULT = 50, PAGE_MOST = 100, AGENT_MOST = 200, ID_MOST = 64 };
+enum { AGENT_MOST = 200, ID_MOST = 64 };
 
 const char *request_variable(const struct request *req, const char *name)
 {
@@ -144,40 +145,20 @@ enum error request_body(struct request *req, bool form)
 
 /* ---- what handlers ask for ---- */
 
-/* Digits only; more than fits counts as the most that does. */
-static bool whole_number(struct text t, int64_t *out)
-{
-    int64_t n = 0;
-    if (!t.len || strspn(t.s, "0123456789") != t.len)
-        return false;
-    for (size_t i = 0; i < t.len; i++)
-        n = n > INT64_MAX / 20 ? n : n * 10 + (t.s[i] - '0');
-    *out = n;
-    return true;
-}
-
 enum error request_number(struct request *req, const char *name, int64_t least, int64_t *out)
 {
-    int64_t n;
-    struct text value = target_parameter(&req->target, name);
-    if (!value.s)
-        return OK;
-    if (!whole_number(value, &n) || n < least)
-        return input_fail(&req->body, ERR_INVALID_PARAMETER, "%s has to be a %s", name,
-                          least > 0 ? "positive integer" : "whole number");
-    *out = n;
-    return OK;
+    return target_number(&req->target, &req->body, name, least, out);
 }
 
 enum error request_page(struct request *req, int64_t *limit, int64_t *offset)
 {
-    int64_t n = PAGE_DEFAULT, skip = 0;
-    enum error e = request_number(req, "limit", 1, &n);
+    int64_t n, skip = 0;
+    enum error e = target_limit(&req->target, &req->body, &n);
     if (e == OK && offset)
         e = request_number(req, "offset", 0, &skip);
     if (e != OK)
         return e;
-    *limit = n < PAGE_MOST ? n : PAGE_MOST;
+    *limit = n;
     if (offset)
         *offset = skip;
     return OK;
@@ -211,6 +192,11 @@ struct caller request_caller(struct request *req)
     char *network = arena_alloc(&req->arena, NETWORK_TEXT);
     address_network(address, network);
     return (struct caller){.address = address, .network = network, .request_id = req->id};
+}
+
+bool request_wants_lines(const struct request *req)
+{
+    return accept_of(request_variable(req, "HTTP_ACCEPT")) == ACCEPT_TEXT;
 }
 
 const char *request_user_agent(struct request *req)

@@ -2,7 +2,7 @@
 #ifndef PARLEY_REQUEST_H
 #define PARLEY_REQUEST_H
 
-#include "fcgi-app/target.h"
+#include "shared/target.h"
 #include "fcgi-app/token_cache.h"
 #include "shared/arena.h"
 #include "shared/db.h"
@@ -81,6 +81,9 @@ MUSTCHECK enum error request_client_key(struct request *req, struct text *out);
 
 /* Where the request comes from. */
 struct caller request_caller(struct request *req);
+
+/* Does the client ask for lines of text in the place of JSON? */
+bool request_wants_lines(const struct request *req);
 
 /* The client's name for itself, at most 200 bytes; NULL when it gave none that is text. */
 const char *request_user_agent(struct request *req);

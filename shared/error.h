@@ -25,6 +25,12 @@
       "media_url must be an http or https URL of at most 2048 bytes")                              \
     X(CLIENT_KEY_INVALID, 400, 0, "invalid_field",                                                 \
       "client_msg_id or Idempotency-Key must be 1 to 200 bytes of printable text")                 \
+    X(CONSUMER_INVALID, 400, 0, "invalid_field",                                                   \
+      "a consumer's name must be 1 to 64 characters of A-Z, a-z, 0-9, '_', '.' and '-'")           \
+    X(CURSOR, 400, 0, "invalid_cursor",                                                            \
+      "this cursor is not one that this server gave; begin anew without one")                      \
+    X(CURSOR_EXPIRED, 410, 0, "cursor_expired",                                                    \
+      "what came after this cursor is no longer kept in full; begin anew without one")             \
     X(SELF_MESSAGE, 400, 0, "self_message", "you cannot send a message to yourself")               \
     X(SELF_INVITATION, 400, 0, "self_invitation", "you cannot invite yourself")                    \
     X(ALREADY_CONTACTS, 400, 0, "already_contacts", "you are contacts already")                    \
@@ -49,10 +55,13 @@
     X(USER_NOT_FOUND, 404, 0, "user_not_found", "user not found")                                  \
     X(RECIPIENT_NOT_FOUND, 404, 0, "user_not_found", "recipient not found")                        \
     X(CONVERSATION_NOT_FOUND, 404, 0, "conversation_not_found", "conversation not found")          \
+    X(CONSUMER_NOT_FOUND, 404, 0, "consumer_not_found", "you have no consumer of this name")       \
     X(MESSAGE_NOT_FOUND, 404, 0, "message_not_found", "message not found")                         \
     X(METHOD, 405, 0, "method_not_allowed", "this method is not allowed here")                     \
     X(IDEMPOTENCY_CONFLICT, 409, 0, "idempotency_conflict",                                        \
       "this key was used for another message")                                                     \
+    X(TOO_MANY_CONSUMERS, 409, 0, "too_many_consumers",                                            \
+      "you have as many consumers as a user may have; delete one")                                 \
     X(BODY_TOO_LARGE, 413, 1009, "body_too_large", "the body is too large")                        \
     X(MEDIA_TYPE, 415, 1003, "unsupported_media_type", "the body has to be JSON")                  \
     X(RATE_LIMITED, 429, 4009, "rate_limited", "Rate limit exceeded")                              \

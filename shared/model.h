@@ -93,7 +93,15 @@ struct event {
     const char *kind;
     int64_t conversation_id, user_id, actor_id, session_id, seq;
     int64_t conversation_created, user_created, actor_created; /* for their UUIDs; TIME_NONE: gone */
-    int64_t at; /* when it happened; TIME_NONE for a message, which has its own */
+    int64_t at; /* when it happened; the feed's: TIME_NONE for a message, which has its own */
+    const char *user_name, *actor_name; /* not of the feed's; NULL: nobody, or gone */
+};
+
+/* What became visible: a new message (event.kind "message") or another event, with the message it is
+ * about, if any (message.id 0: none). */
+struct change {
+    struct event event;
+    struct message message;
 };
 
 #endif

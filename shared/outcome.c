@@ -32,6 +32,9 @@ static const struct {
     {"self_invitation", ERR_SELF_INVITATION},
     {"already_contacts", ERR_ALREADY_CONTACTS},
     {"already_invited", ERR_ALREADY_INVITED},
+    {"too_many", ERR_TOO_MANY_CONSUMERS},
+    {"bad_cursor", ERR_CURSOR},
+    {"expired", ERR_CURSOR_EXPIRED},
 };
 
 enum error outcome_error(const char *outcome)

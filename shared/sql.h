@@ -1,5 +1,5 @@
 /* Every SQL statement of the C code, by name. The texts, with their parameters and columns, are in
- * sql.c, sql_people.c, sql_mail.c, sql_door.c and sql_admin.c; --check-sql and a test prepare them all against the migrated schema. */
+ * sql.c and sql_*.c; --check-sql and a test prepare them all against the migrated schema. */
 #ifndef PARLEY_SQL_H
 #define PARLEY_SQL_H
 
@@ -122,6 +122,13 @@ enum sql {
     SQL_DOCTOR_ADDRESS,
     SQL_DOCTOR_DATA,
     SQL_DOCTOR_FORGET,
+    /* sql_events.c */
+    SQL_EVENTS,
+    SQL_CONSUMER_OPEN,
+    SQL_CONSUMER_ACK,
+    SQL_CONSUMER_LIST,
+    SQL_CONSUMER_DELETE,
+    SQL_EVENTS_PURGE,
     SQL_COUNT
 };
 

@@ -9,5 +9,6 @@ extern const struct sql_statement sql_people[SQL_COUNT];
 extern const struct sql_statement sql_mail[SQL_COUNT];
 extern const struct sql_statement sql_door[SQL_COUNT];
 extern const struct sql_statement sql_admin[SQL_COUNT];
+extern const struct sql_statement sql_events[SQL_COUNT];
 
 #endif

@@ -83,22 +83,27 @@ bool url_decode(const char *s, size_t len, bool plus_is_space, char *out, size_t
     return true;
 }
 
-static bool all_of(struct text t, const char *others)
+static bool all_of(struct text t, const char *others, size_t least, size_t most)
 {
     for (size_t i = 0; i < t.len; i++)
         if (!isalnum((unsigned char)t.s[i]) && !strchr(others, t.s[i]))
             return false;
-    return t.len >= 3 && t.len <= 50;
+    return t.len >= least && t.len <= most;
 }
 
 enum error validate_username(struct text t)
 {
-    return all_of(t, "_.-") ? OK : ERR_USERNAME_INVALID;
+    return all_of(t, "_.-", 3, 50) ? OK : ERR_USERNAME_INVALID;
 }
 
 enum error validate_username_alphanumeric(struct text t)
 {
-    return all_of(t, "") ? OK : ERR_USERNAME_NOT_ALPHANUMERIC;
+    return all_of(t, "", 3, 50) ? OK : ERR_USERNAME_NOT_ALPHANUMERIC;
+}
+
+enum error validate_consumer(struct text t)
+{
+    return all_of(t, "_.-", 1, 64) ? OK : ERR_CONSUMER_INVALID;
 }
 
 /* Dot-separated labels of letters, digits and hyphens, none empty or with a hyphen at its edge. */

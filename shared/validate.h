@@ -27,6 +27,7 @@ MUSTCHECK enum error validate_password(struct text t); /* at least 8 characters,
 /* content of at most max bytes and media_url; either may be absent (s NULL), not both. An empty
  * content counts as absent only beside a media_url. */
 MUSTCHECK enum error validate_message(struct text content, struct text media_url, int max);
+MUSTCHECK enum error validate_consumer(struct text t);  /* a name: 1-64 of A-Za-z0-9_.- */
 MUSTCHECK enum error validate_client_key(struct text t); /* 1-200 bytes, no control characters */
 
 #endif

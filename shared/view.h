@@ -3,10 +3,12 @@
 #ifndef PARLEY_VIEW_H
 #define PARLEY_VIEW_H
 
+#include "shared/arena.h"
 #include "shared/model.h"
 #include "shared/token.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 
 struct json_object;
 
@@ -48,6 +50,29 @@ struct json_object *view_conv_invitation(const struct invitation *i);
 struct json_object *view_conv_user(const struct user *u); /* another user: no email */
 struct json_object *view_conv_session(const struct session_info *s);
 struct json_object *view_conv_frame(const char *type, struct json_object *take_data);
+
+/* ---- what happened (view_event.c): the conv socket's frames, and their like on REST ---- */
+
+/* {type, data}; NULL for a change that nobody is shown. Also for new messages. */
+struct json_object *view_conv_event(const struct change *c);
+/* An event of GET /api/v1/events: the frame's members, when it happened, and the cursor behind it. */
+struct json_object *view_event(const struct change *c, const char *cursor);
+struct json_object *view_consumer(const char *name, const char *cursor, int64_t created_at, int64_t acknowledged_at);
+
+/* Appends to *kinds, the text of an array's elements, those of a type ("delivery_ack": delivered and
+ * read); of NULL all there are. False for an unknown type. */
+bool view_event_kinds(struct arena *a, const char *type, const char **kinds);
+
+/* ---- lines of text (view_lines.c), for people and for shells: fields between tabs, none of them empty,
+ * "-" in the place of what is not there ---- */
+
+#define VIEW_LINES_TYPE "text/plain; charset=utf-8"
+
+/* time, conversation, message, who, text, media_url */
+void view_message_line(FILE *out, const struct message *m);
+char *view_message_lines(const struct message *list, int count); /* the caller frees it */
+/* cursor, type, and then the same; of what is no message, text is the status or who did it. */
+void view_event_line(FILE *out, const struct change *c, const char *cursor);
 
 /* ---- p2p (view_p2p.c): integers ---- */
 

@@ -8,7 +8,6 @@
 #include "ws-daemon/typing.h"
 
 #include <json-c/json.h>
-#include <string.h>
 
 static void add(struct json_object *o, const char *name, struct json_object *value)
 {
@@ -49,75 +48,7 @@ static struct json_object *presence_frame(int64_t user_id, int64_t user_created,
     return view_conv_frame("presence", data);
 }
 
-/* ---- other events ---- */
-
-static struct json_object *receipt(const struct change *c)
-{
-    struct json_object *data = json_object_new_object();
-    add(data, "message_id", view_uuid(c->message.id, c->message.created_at));
-    add(data, "conversation_id",
-        view_uuid(c->message.conversation_id, c->message.conversation_created_at));
-    add(data, "user_id", view_uuid(c->event.user_id, c->event.user_created));
-    add(data, "status", json_object_new_string(c->event.kind));
-    return view_conv_frame("delivery_ack", data);
-}
-
-static struct json_object *edited(const struct change *c)
-{
-    return view_conv_frame(c->event.kind, view_conv_message(&c->message));
-}
-
-static struct json_object *deleted(const struct change *c)
-{
-    struct json_object *data = json_object_new_object();
-    add(data, "id", view_uuid(c->message.id, c->message.created_at));
-    add(data, "conversation_id",
-        view_uuid(c->message.conversation_id, c->message.conversation_created_at));
-    return view_conv_frame("message_deleted", data);
-}
-
-/* Membership and the conversation itself: whom it is about, who did it. */
-static struct json_object *about(const struct change *c)
-{
-    struct json_object *data = json_object_new_object();
-    if (c->event.conversation_id)
-        add(data, "conversation_id", view_uuid(c->event.conversation_id, c->event.conversation_created));
-    if (c->event.user_id)
-        add(data, "user_id", view_uuid(c->event.user_id, c->event.user_created));
-    if (c->event.actor_id)
-        add(data, "actor_id", view_uuid(c->event.actor_id, c->event.actor_created));
-    return view_conv_frame(c->event.kind, data);
-}
-
-static const struct {
-    const char *kind;
-    struct json_object *(*render)(const struct change *c);
-} events[] = {
-    {"delivered", receipt},
-    {"read", receipt},
-    {"message_edited", edited},
-    {"message_deleted", deleted},
-    {"conversation_created", about},
-    {"conversation_renamed", about},
-    {"owner_changed", about},
-    {"conversation_deleted", about},
-    {"member_added", about},
-    {"member_removed", about},
-    {"contact_added", about},
-    {"contact_removed", about},
-    {"invitation_received", about},
-};
-
-static struct json_object *event_frame(const struct change *c)
-{
-    for (size_t i = 0; i < sizeof events / sizeof *events; i++)
-        if (!strcmp(c->event.kind, events[i].kind))
-            return events[i].render(c);
-    return NULL;
-}
-
 /* ---- operations ---- */
-
 
 static enum error on_message(struct conn *c, struct input *in)
 {
@@ -211,7 +142,7 @@ const struct dialect_ops dialect_conv = {
     .operations = operations,
     .error = error_frame,
     .message = message_frame,
-    .event = event_frame,
+    .event = view_conv_event,
     .typing = typing_frame,
     .presence = presence_frame,
 };

@@ -15,15 +15,8 @@
 
 struct feed;
 
-/* A new message (event.kind "message") or another event, with the message it is about, if any
- * (message.id 0: none). Valid during the call. */
-struct change {
-    struct event event;
-    struct message message;
-};
-
 struct feed_owner {
-    /* A batch, in order. It stands until feed_done(): then the feed goes on. */
+    /* A batch, in order, valid during the call. It stands until feed_done(): then the feed goes on. */
     void (*changes)(void *arg, const struct change *changes, int count);
     /* Something another daemon said through NOTIFY, that is kept nowhere. */
     void (*said)(void *arg, const char *payload);

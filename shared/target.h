@@ -4,6 +4,7 @@
 
 #include "shared/arena.h"
 #include "shared/error.h"
+#include "shared/input.h"
 #include "shared/model.h"
 
 enum { TARGET_SEGMENTS = 12, TARGET_PARAMETERS = 32 };
@@ -32,5 +33,12 @@ MUSTCHECK enum error target_parse_query(struct target *t, struct arena *a);
 
 /* The value of a parameter; of several with one name the last. s NULL when there is none. */
 struct text target_parameter(const struct target *t, const char *name);
+
+/* A parameter that is a number, at least `least` (0 or 1); without it *out stays as it is.
+ * ERR_INVALID_PARAMETER, with a sentence in `in`. */
+MUSTCHECK enum error target_number(const struct target *t, struct input *in, const char *name, int64_t least,
+                                   int64_t *out);
+/* limit: 1 to 100, more counts as 100; 50 when absent. */
+MUSTCHECK enum error target_limit(const struct target *t, struct input *in, int64_t *out);
 
 #endif

@@ -1,9 +1,11 @@
 /* Decoding is done once, here, after the splitting: nothing is ever decoded twice. */
-#include "fcgi-app/target.h"
+#include "shared/target.h"
 
 #include "shared/validate.h"
 
 #include <string.h>
+
+enum { PAGE_DEFAULT = 50, PAGE_MOST = 100 };
 
 /* len bytes at s without their escapes; s NULL when that is no text. */
 static struct text decode(struct arena *a, const char *s, size_t len, bool plus_is_space)
@@ -64,4 +66,39 @@ struct text target_parameter(const struct target *t, const char *name)
         if (!strcmp(t->parameters[i].name, name))
             return t->parameters[i].value;
     return (struct text){0};
+}
+
+/* Digits only; more than fits counts as the most that does. */
+static bool whole_number(struct text t, int64_t *out)
+{
+    int64_t n = 0;
+    if (!t.len || strspn(t.s, "0123456789") != t.len)
+        return false;
+    for (size_t i = 0; i < t.len; i++)
+        n = n > INT64_MAX / 20 ? n : n * 10 + (t.s[i] - '0');
+    *out = n;
+    return true;
+}
+
+enum error target_number(const struct target *t, struct input *in, const char *name, int64_t least,
+                         int64_t *out)
+{
+    int64_t n;
+    struct text value = target_parameter(t, name);
+    if (!value.s)
+        return OK;
+    if (!whole_number(value, &n) || n < least)
+        return input_fail(in, ERR_INVALID_PARAMETER, "%s has to be a %s", name,
+                          least > 0 ? "positive integer" : "whole number");
+    *out = n;
+    return OK;
+}
+
+enum error target_limit(const struct target *t, struct input *in, int64_t *out)
+{
+    int64_t n = PAGE_DEFAULT;
+    enum error e = target_number(t, in, "limit", 1, &n);
+    if (e == OK)
+        *out = n < PAGE_MOST ? n : PAGE_MOST;
+    return e;
 }
