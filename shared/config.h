@@ -46,6 +46,8 @@
         "bytes waiting for one socket before it is closed with 4008")                              \
     INT(outbox_total, OUTBOX_TOTAL, 268435456, 1048576, 2147483647,                                \
         "bytes waiting for all sockets of a daemon before the one with most is closed with 4008")  \
+    INT(events_keep, EVENTS_KEEP, 30, 1, 36500,                                                    \
+        "days events are kept; cursors older than that have expired")                              \
     INT(statement_timeout, STATEMENT_TIMEOUT, 5000, 100, 600000, "milliseconds a statement may take") \
     INT(lock_timeout, LOCK_TIMEOUT, 3000, 100, 600000, "milliseconds it may wait for a lock")      \
     TEXT(public_url, PUBLIC_URL, "http://127.0.0.1:8080",                                          \

@@ -10,6 +10,7 @@
 
 struct addresses;
 struct conn;
+struct events;
 struct feed;
 struct hub;
 struct lws_context;
@@ -39,6 +40,7 @@ struct daemon {
     struct presence *presence; /* who is online, here and elsewhere */
     struct onlookers *onlookers; /* who is told of that */
     struct receipts *receipts; /* what was shown, to be written */
+    struct events *events;   /* who waits for events without a socket */
     struct revoked *revoked; /* sessions and users whose tokens are good no more */
     struct addresses *addresses; /* where sockets come from */
     struct conn *conns;      /* every socket */

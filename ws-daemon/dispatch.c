@@ -7,6 +7,7 @@
 #include "shared/view.h"
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
+#include "ws-daemon/events.h"
 #include "ws-daemon/hub.h"
 #include "ws-daemon/onlookers.h"
 #include "ws-daemon/pgpipe.h"
@@ -59,6 +60,7 @@ static void rendering_release(struct rendering *r)
 static void to_user(struct daemon *d, struct rendering *r, int64_t user_id)
 {
     const struct message *m = &r->change->message;
+    events_poke(d, user_id);
     for (struct conn *c = hub_user(d->hub, user_id), *next; c; c = next) {
         next = c->user_next;
         if (m->id && m->is_group && !c->ops->groups)
@@ -157,6 +159,7 @@ static void on_conversation_deleted(struct daemon *d, const struct change *chang
 
 static void close_user(struct daemon *d, int64_t user_id, int64_t session_id, enum error reason)
 {
+    events_end_user(d, user_id, session_id, reason);
     for (struct conn *c = hub_user(d->hub, user_id), *next; c; c = next) {
         next = c->user_next;
         if (!session_id || c->me.session_id == session_id)

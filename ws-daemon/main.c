@@ -9,6 +9,7 @@
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
 #include "ws-daemon/dispatch.h"
+#include "ws-daemon/events.h"
 #include "ws-daemon/feed.h"
 #include "ws-daemon/hub.h"
 #include "ws-daemon/listener.h"
@@ -32,7 +33,7 @@
  * clients, who may be gone; how long one that starts lets handshakes wait before it refuses them, as
  * nobody knows when the database will be there; and how often it looks for that. */
 static const double DRAIN_S = 5, FAREWELL_S = 2, PATIENCE_S = 2, CHECK_S = 0.5;
-enum { CONNECTIONS = 3 }; /* to PostgreSQL: the feed's, the sender's, and that of all other questions */
+enum { CONNECTIONS = 4 }; /* to PostgreSQL: the feed's, the sender's, the events', that of all other questions */
 
 /* The watchers of main's own. */
 struct watch {
@@ -52,7 +53,8 @@ static void leave_when_drained(struct watch *w)
     double waited = ev_now(d->loop) - w->stopped_at;
     if (!d->stopping)
         return;
-    bool drained = !sender_backlog(d->sender) && presence_has_left(d) && (!d->conns || waited >= FAREWELL_S);
+    bool drained = !sender_backlog(d->sender) && presence_has_left(d) &&
+                   ((!d->conns && !events_count(d)) || waited >= FAREWELL_S);
     if (drained || waited >= DRAIN_S)
         ev_break(d->loop, EVBREAK_ALL);
 }
@@ -132,11 +134,13 @@ static void start_parts(struct daemon *d)
     d->presence = presence_new(d);
     d->onlookers = onlookers_new(d);
     d->receipts = receipts_new(d);
+    d->events = events_new(d);
     d->feed = feed_new(d->loop, &d->config, dispatch_owner(d));
 }
 
 static void stop_parts(struct daemon *d)
 {
+    events_free(d->events);
     pgpipe_free(d->queries); /* whoever waits for an answer is told so, and may look at the rest */
     sender_free(d->sender);
     feed_free(d->feed);

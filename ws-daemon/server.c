@@ -10,6 +10,7 @@
 #include "ws-daemon/conn.h"
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
+#include "ws-daemon/events.h"
 #include "ws-daemon/hub.h"
 #include "ws-daemon/listener.h"
 #include "ws-daemon/presence.h"
@@ -41,6 +42,7 @@ static const double LINGER_QUIET_S = 0.1, LINGER_MOST_S = 3;
 /* libwebsockets' per-socket memory: all of ours is behind it. */
 struct session {
     struct conn *conn;
+    struct watcher *watcher; /* or this, on HTTP */
 };
 
 static struct daemon *daemon_of(struct lws *wsi)
@@ -384,6 +386,24 @@ static int on_receive(struct conn *c, const char *bytes, size_t len)
     return 0;
 }
 
+/* A request that is no handshake: for events, or `make run` asks like this whether we serve. */
+static int on_http(struct lws *wsi, struct session *s)
+{
+    char path[32];
+    if (!daemon_of(wsi)->serving)
+        return refuse(wsi, ERR_UNAVAILABLE) ? -1 : 0;
+    if (lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI) > 0 && !strcmp(path, "/api/v1/events"))
+        return events_request(wsi, daemon_of(wsi), &s->watcher);
+    return refuse(wsi, ERR_NOT_FOUND) ? -1 : 0;
+}
+
+static void on_http_closed(struct session *s)
+{
+    if (s->watcher)
+        events_closed(s->watcher);
+    s->watcher = NULL;
+}
+
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
     struct session *s = user;
@@ -397,12 +417,15 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
         break;
     case LWS_CALLBACK_RECEIVE: return s->conn ? on_receive(s->conn, in, len) : 0;
     case LWS_CALLBACK_CLOSED:
+    case LWS_CALLBACK_CLOSED_HTTP:
     case LWS_CALLBACK_WSI_DESTROY:
-        if (s)
+        if (s) {
             on_closed(s);
+            on_http_closed(s);
+        }
         break;
-    case LWS_CALLBACK_HTTP: /* a request that is no handshake: `make run` asks like this whether we serve */
-        return refuse(wsi, daemon_of(wsi)->serving ? ERR_NOT_FOUND : ERR_UNAVAILABLE) ? -1 : 0;
+    case LWS_CALLBACK_HTTP: return on_http(wsi, s);
+    case LWS_CALLBACK_HTTP_WRITEABLE: return s->watcher ? events_writable(s->watcher) : 0;
     default: return lws_callback_http_dummy(wsi, reason, user, in, len);
     }
     return 0;
@@ -454,6 +477,7 @@ void server_stop(struct daemon *d)
     d->stopping = true;
     d->return_within_ms = return_within_ms(d);
     listener_close(d);
+    events_stop(d);
     for (struct conn *c = d->conns, *next; c; c = next) {
         next = c->next;
         conn_close(c, ERR_GOING_AWAY);
@@ -478,6 +502,7 @@ static void drop(struct conn *c)
 void server_sweep(struct daemon *d)
 {
     int64_t now = (int64_t)ev_now(d->loop);
+    events_sweep(d);
     for (struct conn *c = d->conns, *next; c; c = next) {
         next = c->next;
         if (c->paused)
