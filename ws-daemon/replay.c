@@ -3,6 +3,7 @@
  * between two snapshots, so a replay waits until it is through. */
 #include "ws-daemon/replay.h"
 
+#include "shared/event_store.h"
 #include "shared/receipt_store.h"
 #include "shared/store.h"
 #include "shared/view.h"
@@ -17,7 +18,9 @@
 enum { PAGE = 200 };
 
 struct replay {
-    struct ref since; /* id 0: none; what was never delivered to the user (p2p) */
+    struct ref since; /* id 0: none; what was never delivered to the user (p2p), or since the cursor: */
+    struct position at; /* seen NULL: none */
+    struct arena place; /* at's strings */
     char *until; /* the feed's position at the start; NULL: waits for the feed */
     int64_t after;
     bool asking; /* a page is under way */
@@ -25,8 +28,10 @@ struct replay {
 
 void replay_free(struct conn *c)
 {
-    if (c->replay)
+    if (c->replay) {
+        arena_release(&c->replay->place);
         free(c->replay->until);
+    }
     free(c->replay);
     c->replay = NULL;
 }
@@ -42,6 +47,21 @@ static void refuse(struct conn *c, const char *sentence)
     c->behind = true; /* a receipt covers all before it, and not all of that was shown */
     conn_error(c, ERR_INVALID_PARAMETER, sentence);
     finish(c);
+}
+
+static bool has_room(const struct conn *c)
+{
+    return c->outbox.bytes <= (size_t)c->daemon->config.outbox_max / 2;
+}
+
+static void show_message(struct conn *c, const struct message *m)
+{
+    bool own = m->sender.id == c->me.user_id;
+    struct frame *f = frame_json(c->ops->message(m, own));
+    if (c->ops->receipts && !own)
+        frame_of_message(f, m);
+    conn_reply(c, f);
+    frame_unref(f);
 }
 
 /* Sends a page on its way, or what of it fits into half an outbox: large messages come in more pages,
@@ -60,16 +80,11 @@ static int show_page(struct conn *c, const PGresult *res)
         message_read(&r, &m);
         if (!m.id)
             continue;
-        if (c->outbox.bytes > (size_t)c->daemon->config.outbox_max / 2) {
+        if (!has_room(c)) {
             count = PAGE;
             break;
         }
-        bool own = m.sender.id == c->me.user_id;
-        struct frame *f = frame_json(c->ops->message(&m, own));
-        if (c->ops->receipts && !own)
-            frame_of_message(f, &m);
-        conn_reply(c, f);
-        frame_unref(f);
+        show_message(c, &m);
         c->replay->after = m.id;
         count++;
     }
@@ -95,6 +110,85 @@ static void on_page(void *arg, enum error e, PGresult **results, int count, cons
     conn_unref(c);
 }
 
+/* ---- since a cursor: other changes too, for dialects that have words for them ---- */
+
+static void show_change(struct conn *c, const struct change *change)
+{
+    const struct message *m = &change->message;
+    struct json_object *o = NULL;
+    if (m->id && m->is_group && !c->ops->groups)
+        return;
+    if (!strcmp(change->event.kind, "message"))
+        show_message(c, m);
+    else if (c->ops->event && (o = c->ops->event(change))) {
+        struct frame *f = frame_json(o);
+        conn_reply(c, f);
+        frame_unref(f);
+    }
+}
+
+/* Where a page that was asked for from `at` leads to, as far as there was room for it. True: all has been
+ * shown. The cursor may stand between two snapshots; behind the second one it goes on to the replay's end. */
+static bool show_changes(struct conn *c, const struct event_page *p)
+{
+    struct replay *r = c->replay;
+    struct position next = p->next;
+    bool at_end = !strcmp(p->from.upto, r->until) && !p->more;
+    for (int i = 0; i < p->count; i++) {
+        if (i && !has_room(c)) {
+            next = event_position(p, i - 1);
+            at_end = false;
+            break;
+        }
+        show_change(c, &p->list[i]);
+    }
+    struct arena place;
+    arena_init(&place);
+    r->at = position_copy(&place, &next);
+    arena_release(&r->place);
+    r->place = place;
+    return at_end;
+}
+
+static void changes_query(struct query *q, struct arena *a, const struct conn *c, struct position *from)
+{
+    const char *kinds = "message";
+    *from = c->replay->at;
+    if (!from->upto)
+        from->upto = c->replay->until;
+    if (c->ops->event) {
+        kinds = "";
+        view_event_kinds(a, NULL, &kinds);
+    }
+    events_query(q, a, c->me.user_id, from, &(struct event_filter){.kinds = arena_printf(a, "{%s}", kinds)}, PAGE);
+}
+
+static void on_changes(void *arg, enum error e, PGresult **results, int count, const char *constraint)
+{
+    struct conn *c = arg;
+    struct arena a;
+    struct event_page page;
+    (void)count;
+    (void)constraint;
+    arena_init(&a);
+    if (c->state == CONN_REPLAY) {
+        bool answered = e == OK;
+        c->replay->asking = false;
+        if (answered)
+            e = events_result(results[0], &a, &c->replay->at, &(struct event_filter){0}, PAGE, &page);
+        if (!answered)
+            conn_close(c, ERR_GOING_AWAY);
+        else if (e != OK)
+            refuse(c, error_sentence(e));
+        else if (show_changes(c, &page) && c->state == CONN_REPLAY)
+            finish(c);
+        else if (c->state == CONN_REPLAY && has_room(c))
+            replay_continue(c); /* nothing may be on its way, whose end would wake us */
+    }
+    arena_release(&a);
+    conn_unref(c);
+}
+
 static void since_query(struct query *q, const struct conn *c, const struct replay *r)
 {
     query_init(q, SQL_REPLAY);
@@ -109,18 +203,24 @@ static void since_query(struct query *q, const struct conn *c, const struct repl
 void replay_continue(struct conn *c)
 {
     struct query q;
+    struct arena a;
+    struct position from;
     struct replay *r = c->replay;
     if (c->state != CONN_REPLAY || !r || r->asking || !r->until)
         return;
-    if (r->since.id)
+    arena_init(&a);
+    if (r->at.seen)
+        changes_query(&q, &a, c, &from);
+    else if (r->since.id)
         since_query(&q, c, r);
     else
         pending_query(&q, c->me.user_id, r->until, r->after, PAGE, c->ops->groups);
     r->asking = true;
-    if (pgpipe_submit(c->daemon->queries, &q, 1, on_page, conn_ref(c)) != OK) {
+    if (pgpipe_submit(c->daemon->queries, &q, 1, r->at.seen ? on_changes : on_page, conn_ref(c)) != OK) {
         conn_unref(c);
         conn_close(c, ERR_GOING_AWAY);
     }
+    arena_release(&a);
 }
 
 static void on_present(void *arg, enum error e, PGresult **results, int count, const char *constraint)
@@ -180,18 +280,18 @@ void replay_start(struct conn *c)
         finish(c);
         return;
     }
-    bool good = !c->since || (c->ops->integers ? id_parse_integer(c->since, &since)
-                                               : id_parse_uuid(c->since, &since));
-    good = good && (!c->since || since.id);
+    struct replay *r = calloc(1, sizeof *r);
+    if (!r)
+        abort();
+    bool good = !c->since || position_parse(&r->place, c->since, &r->at) ||
+                ((c->ops->integers ? id_parse_integer : id_parse_uuid)(c->since, &since) && since.id);
     free(c->since);
     c->since = NULL;
     conn_set_state(c, CONN_REPLAY);
-    c->replay = calloc(1, sizeof *c->replay);
-    if (!c->replay)
-        abort();
+    c->replay = r;
     if (!good) {
-        refuse(c, c->ops->integers ? "since has to be the integer id of a message"
-                                   : "since has to be the UUID of a message");
+        refuse(c, c->ops->integers ? "since has to be the integer id of a message, or a cursor"
+                                   : "since has to be the UUID of a message, or a cursor");
         return;
     }
     c->replay->since = since;
