@@ -43,7 +43,7 @@ static void read_change(struct row *r, struct change *out)
 enum error events_result(const PGresult *res, struct arena *a, const struct position *from,
                          const struct event_filter *filter, int64_t limit, struct event_page *out)
 {
-    struct event_page page = {.from = *from};
+    struct event_page page = {.from = position_copy(a, from)}; /* the caller moves on from it */
     size_t bytes = 0;
     int rows = PQntuples(res);
     page.list = arena_alloc(a, sizeof *page.list * (size_t)rows);

@@ -95,7 +95,7 @@ class Stream:
         self.last, self.retry, self.comments = last, None, 0
 
     def record(self):
-        """The fields of the next block as a dictionary; None at the end of the stream."""
+        """The fields of the next block; None at the end of the stream. Ids, comments and the retry time are noted."""
         fields = {}
         while True:
             line = self.resp.readline().decode()
@@ -103,16 +103,15 @@ class Stream:
                 return None
             line = line.rstrip("\n")
             if not line:
+                self.last, self.retry = fields.get("id", self.last), fields.get("retry", self.retry)
+                self.comments += "comment" in fields
                 return fields
             name, _, value = line.partition(":")
             fields[name or "comment"] = value.removeprefix(" ")
 
     def next(self):
-        """The next event; ids, comments and the retry time are noted on the way. None at the end."""
+        """The next event; None at the end."""
         while (fields := self.record()) is not None:
-            self.last = fields.get("id", self.last)
-            self.retry = fields.get("retry", self.retry)
-            self.comments += "comment" in fields
             if "data" in fields:
                 return {**json.loads(fields["data"]), **({"event": fields["event"]} if "event" in fields else {})}
         return None
@@ -121,8 +120,7 @@ class Stream:
         """Reads up to the first id: what happens from now on is told."""
         assert self.status == 200, self.resp.read()
         while self.last is None:
-            assert (fields := self.record()) is not None
-            self.last = fields.get("id")
+            assert self.record() is not None
         return self
 
     def collect(self, count):
