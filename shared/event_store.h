@@ -12,7 +12,7 @@ struct event_filter {
     const char *kinds;              /* text of an array: "{message,read}" */
 };
 
-enum { EVENT_PAGE_BYTES = 512 * 1024 };
+enum { EVENT_PAGE_BYTES = 128 * 1024 };
 
 struct event_page {
     struct change *list; /* in order, each of them shown once */

@@ -36,6 +36,7 @@ struct events {
     struct reader *readers;
     struct watcher *watchers, *queue;
     int count, readings;
+    size_t bytes; /* that wait to be written, of all watchers */
     ev_timer purge;
 };
 
@@ -43,17 +44,40 @@ static void pump(struct events *e);
 
 /* ---- what is told ---- */
 
-static void show(struct watcher *w, char *text, size_t len, bool last)
+static void set_out(struct watcher *w, char *text, size_t len)
 {
     free(w->out);
+    w->daemon->events->bytes += len - w->out_len;
     w->out = text;
     w->out_len = len;
     w->out_at = 0;
+}
+
+/* All together wait for too much. Who has taken nothing for longest pays; it goes on from its cursor. */
+static void shed(struct events *e)
+{
+    struct watcher *w, *most = NULL;
+    DL_FOREACH(e->watchers, w)
+        if (w->out && (!most || w->wrote_at < most->wrote_at))
+            most = w;
+    if (!most)
+        return;
+    set_out(most, NULL, 0);
+    most->reason = ERR_TOO_SLOW;
+    watcher_drop(most);
+}
+
+static void show(struct watcher *w, char *text, size_t len, bool last)
+{
+    struct daemon *d = w->daemon;
+    set_out(w, text, len);
     w->last = last;
     w->state = WATCHER_WRITING;
     w->wrote_at = time_seconds();
-    ev_timer_stop(w->daemon->loop, &w->deadline);
+    ev_timer_stop(d->loop, &w->deadline);
     watcher_want_writable(w);
+    if (d->events->bytes > (size_t)d->config.outbox_total)
+        shed(d->events);
 }
 
 static void show_page(struct watcher *w, const struct event_page *p)
@@ -82,7 +106,9 @@ static void show_problem(struct watcher *w, enum error e, const char *sentence)
     struct json_object *problem = view_problem(e, sentence);
     const char *json = json_object_to_json_string_ext(problem, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
     char *text = NULL;
-    int len = asprintf(&text, w->status ? "event: error\ndata: %s\n\n" : "%s", json);
+    int wait = e == ERR_GOING_AWAY ? (int)(drand48() * EVENT_RETRY_MS) : EVENT_RETRY_MS; /* not all at once */
+    int len = w->status ? asprintf(&text, "retry: %d\nevent: error\ndata: %s\n\n", wait, json)
+                        : asprintf(&text, "%s", json);
     if (len < 0)
         abort();
     json_object_put(problem);
@@ -126,7 +152,6 @@ static void watcher_unref(struct watcher *w)
         return;
     arena_release(&w->arena);
     arena_release(&w->place);
-    free(w->out);
     free(w);
 }
 
@@ -270,9 +295,7 @@ bool watcher_written(struct watcher *w)
 {
     if (w->last)
         return false;
-    free(w->out);
-    w->out = NULL;
-    w->out_len = w->out_at = 0;
+    set_out(w, NULL, 0);
     w->state = WATCHER_WAITING;
     if (w->reason != OK)
         end(w, w->reason);
@@ -369,6 +392,7 @@ void watcher_close(struct watcher *w)
         log_event(LOG_INFO, "watcher_refused", log_text("code", error_code(w->reason)));
     leave_queue(w);
     leave(w);
+    set_out(w, NULL, 0);
     ev_io_stop(w->daemon->loop, &w->peer);
     ev_timer_stop(w->daemon->loop, &w->deadline);
     DL_DELETE(w->daemon->events->watchers, w);
@@ -424,7 +448,7 @@ static void sweep(struct watcher *w, int64_t now)
 void events_sweep(struct daemon *d)
 {
     int64_t now = (int64_t)ev_now(d->loop);
-    for (struct watcher *w = d->events->watchers, *next; w; w = next) {
+    for (struct watcher *w = d->events ? d->events->watchers : NULL, *next; w; w = next) {
         next = w->next;
         sweep(w, now);
     }
@@ -432,7 +456,7 @@ void events_sweep(struct daemon *d)
 
 void events_stop(struct daemon *d)
 {
-    for (struct watcher *w = d->events->watchers, *next; w; w = next) {
+    for (struct watcher *w = d->events ? d->events->watchers : NULL, *next; w; w = next) {
         next = w->next;
         end(w, ERR_GOING_AWAY);
     }
@@ -440,7 +464,7 @@ void events_stop(struct daemon *d)
 
 int events_count(const struct daemon *d)
 {
-    return d->events->count + d->events->readings;
+    return d->events ? d->events->count + d->events->readings : 0;
 }
 
 /* ---- forgetting ---- */
@@ -493,7 +517,8 @@ void events_free(struct events *e)
 {
     if (!e)
         return;
+    pgpipe_free(e->pipe); /* whoever waits for an answer is told so */
     ev_timer_stop(e->daemon->loop, &e->purge);
-    pgpipe_free(e->pipe); /* without calling back: what was under way is leaked, as the process ends */
+    e->daemon->events = NULL;
     free(e);
 }
