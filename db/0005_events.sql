@@ -10,23 +10,24 @@ CREATE INDEX events_personal ON events (user_id, xid)
 CREATE INDEX events_joined ON events (conversation_id, user_id, id)
     WHERE kind IN ('member_added', 'conversation_created');
 
+-- Events are kept for a while: all that were written by a transaction up to this one may be gone.
+CREATE TABLE events_horizon (xid xid8 NOT NULL);
+INSERT INTO events_horizon VALUES ('0');
+
 -- The present, as a position that outlives a crash. A PostgreSQL that crashed may give out again the
 -- transaction ids whose end never reached the disk, so a position must not count those as seen. All up
 -- to the newest change that is visible are safe, as its commit is on disk; of what came after it there
--- is no change to be seen yet. So the snapshot ends behind that one, and sees the very same changes.
+-- is no change to be seen yet. So the snapshot ends behind that one, and sees the very same changes. (What has been forgotten counts as seen.)
 CREATE FUNCTION events_now() RETURNS pg_snapshot LANGUAGE sql STABLE AS $$
     SELECT (coalesce(min(x.id), t.top) || ':' || t.top || ':' ||
             coalesce(string_agg(x.id::text, ',' ORDER BY x.id), ''))::pg_snapshot
       FROM (SELECT 1 + greatest(2, (SELECT m.xid::text::bigint FROM messages m ORDER BY m.xid DESC LIMIT 1),
-                                   (SELECT e.xid::text::bigint FROM events e ORDER BY e.xid DESC LIMIT 1))) t(top)
+                                   (SELECT e.xid::text::bigint FROM events e ORDER BY e.xid DESC LIMIT 1),
+                                   (SELECT h.xid::text::bigint FROM events_horizon h))) t(top)
       LEFT JOIN LATERAL (SELECT p::text::bigint FROM pg_snapshot_xip(pg_current_snapshot()) p
                           WHERE p::text::bigint < t.top) x(id) ON true
      GROUP BY t.top
 $$;
-
--- Events are kept for a while: all that were written by a transaction up to this one may be gone.
-CREATE TABLE events_horizon (xid xid8 NOT NULL);
-INSERT INTO events_horizon VALUES ('0');
 
 -- Forgets events older than that, the oldest first, and at most so many; answers how many.
 CREATE FUNCTION events_purge(keep interval, most bigint) RETURNS bigint LANGUAGE plpgsql AS $$

@@ -385,11 +385,11 @@ void watcher_start(struct watcher *w)
 
 void watcher_close(struct watcher *w)
 {
-    if (w->me.user_id)
+    if (w->reader)
         log_event(LOG_INFO, "watcher_closed", log_int("user", w->me.user_id),
                   log_text("reason", w->reason != OK ? error_code(w->reason) : w->last ? "answered" : "peer"));
     else
-        log_event(LOG_INFO, "watcher_refused", log_text("code", error_code(w->reason)));
+        log_event(LOG_INFO, "watcher_refused", log_int("user", w->me.user_id), log_text("code", error_code(w->reason)));
     leave_queue(w);
     leave(w);
     set_out(w, NULL, 0);

@@ -127,6 +127,7 @@ class Stream:
         return [self.next() for _ in range(count)]
 
     def close(self):
+        self.resp.close()               # it holds the connection too
         self.http.close()
 
     def __enter__(self):
