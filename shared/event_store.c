@@ -1,5 +1,5 @@
 /* Reading events and keeping positions; why a position misses nothing is in position.h and
- * db/0005_events.sql. */
+ * db/0007_events.sql. */
 #include "shared/event_store.h"
 
 #include "shared/outcome.h"
