@@ -1,5 +1,6 @@
 """Events without a socket when things die: daemons, PostgreSQL, clients; and what is refused."""
 
+import json
 import os
 import signal
 import socket
@@ -192,6 +193,7 @@ def test_more_than_a_user_may_have_are_refused(people, stack):
     streams = [Stream(alice, daemon=1).opened() for _ in range(3)]
     with Stream(alice, daemon=1) as one_more:
         assert one_more.status == 429 and one_more.headers["Retry-After"]
+        assert json.loads(one_more.resp.read())["code"] == "too_many_sockets"
     with Stream(bob, daemon=1).opened():
         pass
     for stream in streams:

@@ -13,7 +13,8 @@ from parley.reference import (ROOT, World, assert_matches, media, operations, pa
                               routes)
 
 #: What no ordinary request is answered; tests of the limits and of faults show these.
-NOT_HERE = {"rate_limited", "internal_error", "bad_gateway", "unavailable", "gateway_timeout"}
+NOT_HERE = {"rate_limited", "internal_error", "bad_gateway", "unavailable", "gateway_timeout", "cursor_expired",
+            "too_many_consumers", "too_many_sockets"}
 
 
 # ---------------------------------------------------------------------- the route table
@@ -37,8 +38,8 @@ def test_guards_are_the_documented_requirements():
 
 
 def test_query_parameters_are_those_the_handlers_read():
-    sources = "".join(f.read_text() for f in (ROOT / "fcgi-app").glob("*.c"))
-    read = set(re.findall(r'target_parameter\([^"]*"(\w+)"', sources)) \
+    sources = "".join(f.read_text() for folder in ("fcgi-app", "shared") for f in (ROOT / folder).glob("*.c"))
+    read = set(re.findall(r'target_(?:parameter|number)\([^";]*"(\w+)"', sources)) \
         | set(re.findall(r'request_(?!variable)\w+\(req, "([a-z_]+)"', sources))
     documented = {p["name"] for op in operations() for p in op.within("query")}
     assert documented == read
@@ -60,6 +61,12 @@ def test_every_error_code_is_in_the_reference_and_no_other():
     assert set(reference()["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]) == codes
     rows = re.findall(r"^\| (\w+) \| (\d[\d, ]*) \|$", reference()["info"]["description"], re.M)
     assert {(int(s), code) for code, statuses in rows for s in statuses.split(",")} == error_table()
+
+
+def test_refusals_not_met_here_are_met_by_other_tests():
+    others = "".join(f.read_text() for f in (ROOT / "tests").glob("test_*.py") if not f.name.startswith("test_reference"))
+    refusals = {code for status, code in error_table() if status < 500} & NOT_HERE
+    assert not [code for code in refusals if f'"{code}"' not in others]
 
 
 def test_operations_list_only_statuses_their_codes_have():
@@ -114,6 +121,24 @@ def test_reference_passes_the_linter(tmp_path):
 
 # ---------------------------------------------------------------------- the running stack
 
+def streams(case):
+    return (case.get("headers") or {}).get("Accept") == "text/event-stream"
+
+
+def said(resp):
+    """An answer's text; of a stream, which does not end by itself, what it says up to its first cursor."""
+    if resp.headers.get("Content-Type") != "text/event-stream":
+        return resp.text
+    if not hasattr(resp, "beginning"):
+        resp.beginning = ""
+        for line in resp.iter_lines(chunk_size=1, decode_unicode=True):
+            resp.beginning += line + "\n"
+            if not line and "id: " in resp.beginning:
+                break
+        resp.close()
+    return resp.beginning
+
+
 class Replay:
     """One operation's requests against the stack, and the error codes they met."""
 
@@ -123,15 +148,17 @@ class Replay:
 
     def check(self, resp, what):
         """The answer's status is documented and its body is what the reference says."""
-        what = f"{self.op.id}, {what}: {resp.status_code} {resp.text[:300]}"
+        what = f"{self.op.id}, {what}: {resp.status_code} {said(resp)[:300]}"
         status = str(resp.status_code)
         response = self.op.responses.get(status, self.op.responses.get("5XX") if status[0] == "5" else None)
         assert response is not None, f"undocumented status: {what}"
-        schema = media(response.get("content"))
-        if schema is None:
-            assert resp.content == b"", what
+        content = response.get("content", {})
+        kind = resp.headers.get("Content-Type", "").split(";")[0]
+        assert kind in content or not content and resp.content == b"", f"{kind!r}: {what}"
+        if not content:
             return resp
-        assert_matches(resp.json(), schema, what)
+        text = kind.startswith("text/")
+        assert_matches(said(resp) if text else resp.json(), content[kind]["schema"], what)
         if resp.status_code >= 400:
             code = resp.json()["code"]
             assert (resp.status_code, code) in self.op.error_codes(), f"undocumented code: {what}"
@@ -142,11 +169,12 @@ class Replay:
         path, query, body = self.op.request(case, world)
         token = world.caller(case).token if self.op.secured else None
         more = {} if body is None else {"data" if case.get("form") else "json": body}
-        resp = world.caller(case).call(self.op.method, path, token=token, params=query, headers=case.get("headers"), **more)
+        resp = world.caller(case).call(self.op.method, path, token=token, params=query,
+                                       headers=world.real(case.get("headers")), stream=streams(case), **more)
         self.check(resp, case.get("why", case["answers"]))
         wanted = str(case["answers"]).split()
         got = [str(resp.status_code)] + ([resp.json()["code"]] if resp.status_code >= 400 else [])
-        assert got == wanted, f"{self.op.id}, {case}: {resp.status_code} {resp.text}"
+        assert got == wanted, f"{self.op.id}, {case}: {resp.status_code} {said(resp)}"
 
     # ------------------------------------------------------------------ what anybody might try
 

@@ -175,6 +175,7 @@ class World:
         self._keep("session", self._make("alice", "GET", "/sessions")["sessions"][0]["id"])
         self._befriend()
         self._converse()
+        self._make("alice", "GET", "/events?consumer=backup-bot")
         self._table = self._translation()
 
     @staticmethod
