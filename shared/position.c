@@ -69,7 +69,7 @@ static const char *cursor_half(struct arena *a, const char *snapshot)
     long long xmax = strtoll(at, &at, 10);
     char *text = arena_alloc(a, strlen(snapshot) + 32), *end = text;
     end += sprintf(end, "%lld", xmax);
-    while (at[1]) {
+    while (*at && at[1]) { /* at the ':' before the list, then behind each of its numbers */
         long long xip = strtoll(at + 1, &at, 10);
         end += sprintf(end, "_%lld", xmax - xip);
     }

@@ -1,6 +1,7 @@
-/* Short texts: times, ids, cursors, and what people type into fields. */
+/* Short texts: times, ids, cursors, places in the events, and what people type into fields. */
 #include "shared/history_store.h"
 #include "shared/id.h"
+#include "shared/position.h"
 #include "shared/timefmt.h"
 #include "shared/validate.h"
 #include "tests/fuzz/support/fuzz.h"
@@ -71,6 +72,23 @@ static void check_cursor(const char *text)
     }
 }
 
+/* A place in the events that was taken is written as it came, and its snapshots are ones PostgreSQL takes. */
+static void check_position(const char *text)
+{
+    struct arena a;
+    struct position p = {"kept", NULL, 7};
+    arena_init(&a);
+    if (position_parse(&a, text, &p)) {
+        CHECK(strlen(text) <= POSITION_MOST && !strcmp(position_text(&a, &p), text));
+        CHECK(!p.upto == !p.after && p.after >= 0);
+        CHECK(strtoll(p.seen, NULL, 10) <= strtoll(snapshot_xmax(&a, p.seen), NULL, 10));
+        CHECK(*snapshot_xip(&a, p.seen) == '{');
+    } else {
+        CHECK(!strcmp(p.seen, "kept") && p.after == 7);
+    }
+    arena_release(&a);
+}
+
 /* No rule looks behind its text. Their answers are test_validate's. */
 static void check_rules(const char *text)
 {
@@ -95,6 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_time(text);
     check_id(text);
     check_cursor(text);
+    check_position(text);
     check_rules(text);
     free(text);
     return 0;
