@@ -113,12 +113,14 @@ FILL_IN     = sed -e 's|@LIBEXECDIR@|$(LIBEXECDIR)|' -e 's|@SYSCONFDIR@|$(SYSCON
 NGINX_PART  = sed -n '/---- BEGIN $1/,/---- END $1/p' nginx.conf | sed -e '1d;$$d' -e 's|/run/parley/ws\.sock|/run/parley/ws-1.sock|'
 
 install: all  ## put everything under PREFIX (/usr/local), settings in SYSCONFDIR (/etc/parley); DESTDIR for packages
-	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(LIBEXECDIR) $(DATADIR)/db $(DATADIR)/nginx $(DOCDIR) $(SYSCONFDIR) \
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(LIBEXECDIR) $(DATADIR)/db $(DATADIR)/nginx $(DATADIR)/scripts $(DOCDIR) $(SYSCONFDIR) \
 	    $(UNITDIR)/parley-.service.d $(PREFIX)/lib/sysusers.d $(PREFIX)/lib/tmpfiles.d)
 	install -m 755 $(SERVICES:%=$(BUILD)/%) $(DESTDIR)$(LIBEXECDIR)
 	$(if $(filter parleyctl,$(PROGRAMS)),install -m 755 $(BUILD)/parleyctl $(DESTDIR)$(PREFIX)/bin)
 	install -m 644 db/*.sql $(DESTDIR)$(DATADIR)/db
 	install -m 755 db/migrate.sh $(DESTDIR)$(DATADIR)/db
+	install -m 644 docs/scripts/parley.sh $(DESTDIR)$(DATADIR)/scripts
+	install -m 755 docs/scripts/parley-sendmail $(DESTDIR)$(DATADIR)/scripts
 	$(call NGINX_PART,http) >$(DESTDIR)$(DATADIR)/nginx/http.conf
 	$(call NGINX_PART,server) >$(DESTDIR)$(DATADIR)/nginx/server.conf
 	install -m 644 README.md LICENSE nginx.conf $(wildcard docs/*.md docs/*.yaml docs/*.json) $(DESTDIR)$(DOCDIR)
