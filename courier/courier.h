@@ -5,7 +5,7 @@
 #include "courier/message.h"
 #include "courier/smtp.h"
 #include "shared/config.h"
-#include "shared/db.h"
+#include "shared/monitor.h"
 
 #include <signal.h>
 
@@ -15,6 +15,7 @@ struct courier {
     struct db db;
     struct mailbox from;   /* MAIL_FROM */
     struct smtp *smtp;     /* NULL: SENDMAIL, or the log */
+    struct monitor monitor;
     sigset_t signals;      /* what was blocked when the program started */
 };
 

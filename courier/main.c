@@ -6,6 +6,7 @@
 #include "courier/stop.h"
 #include "shared/log.h"
 #include "shared/mail_store.h"
+#include "shared/metrics.h"
 #include "shared/timefmt.h"
 
 #include <stdlib.h>
@@ -20,6 +21,7 @@ static void run(struct courier *c)
     const char *by = c->smtp ? "smtp" : *c->config.sendmail ? "sendmail" : "log";
     log_event(LOG_NOTICE, "started", log_text("mail_by", by));
     do {
+        monitor_keep(&c->monitor);
         if (time_now() >= sweep_at) {
             mail_purge(&c->db);
             sweep_at = time_now() + SWEEP_US;
@@ -30,9 +32,24 @@ static void run(struct courier *c)
     log_event(LOG_NOTICE, "stopped");
 }
 
+/* For the monitor: how much there is to do, for all couriers together. */
+static void look_at_queue(struct monitor *m)
+{
+    int64_t count, age;
+    if (mail_queue(&m->db, &count, &age) != OK)
+        return;
+    metric_set(METRIC_MAIL_QUEUE, 0, count);
+    metric_set(METRIC_MAIL_OLDEST, 0, age);
+}
+
 static int serve(struct courier *c)
 {
     enum error e;
+    metrics_start(COURIER, NULL);
+    c->monitor = (struct monitor){.ready = monitor_database, .look = look_at_queue};
+    if (!monitor_open(&c->monitor, &c->config))
+        return EX_CONFIG;
+    monitor_keep(&c->monitor);
     while ((e = db_check(&c->db, 1, DB_PATIENCE_MS)) == ERR_UNAVAILABLE)
         ; /* it takes its time */
     if (e != OK)
@@ -42,6 +59,7 @@ static int serve(struct courier *c)
     signal(SIGPIPE, SIG_IGN);
     stop_block(&c->signals);
     run(c);
+    monitor_close(&c->monitor);
     smtp_free(c->smtp);
     return EXIT_SUCCESS;
 }

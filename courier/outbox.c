@@ -8,6 +8,7 @@
 #include "courier/stop.h"
 #include "shared/log.h"
 #include "shared/mail_store.h"
+#include "shared/metrics.h"
 #include "shared/timefmt.h"
 
 #include <stdio.h>
@@ -84,8 +85,9 @@ static void note(struct courier *c, const struct mail *m, enum mail_state *state
                   log_int("sent", *state == MAIL_SENT));
 }
 
-static void log_outcome(const struct mail *m, enum mail_state state, const char *reason, int64_t delay_ms)
+static void tell_outcome(const struct mail *m, enum mail_state state, const char *reason, int64_t delay_ms)
 {
+    metric_add(METRIC_MAILS, (int)state, 1);
     if (state == MAIL_SENT)
         log_event(LOG_INFO, "mail_sent", log_int("mail", m->id), log_text("kind", m->kind),
                   log_int("attempt", m->attempt));
@@ -113,13 +115,13 @@ bool outbox_send_next(struct courier *c)
     /* The lease outlasts the longest delivery, or a second courier would begin beside the first. */
     bool claimed = mail_claim(&c->db, &a, hash, 2 * (int64_t)c->config.mail_timeout, &m) == OK && m.id;
     if (claimed && m.failure) {
-        log_outcome(&m, MAIL_FAILED, m.failure, 0);
+        tell_outcome(&m, MAIL_FAILED, m.failure, 0);
     } else if (claimed) {
         letter_write(&c->config, &m, token, &a, &letter);
         enum mail_state state = send_letter(c, &m, &letter, &a, reason, &stopped);
         int64_t delay = stopped ? 0 : outbox_delay_ms(m.attempt, c->config.mail_retry, chance);
         note(c, &m, &state, *reason ? reason : NULL, delay);
-        log_outcome(&m, state, reason, delay);
+        tell_outcome(&m, state, reason, delay);
     }
     arena_release(&a);
     return claimed;

@@ -9,7 +9,7 @@ set -euo pipefail
 build="gcc make pkg-config libc6-dev libcrypt-dev libcurl4-openssl-dev libev-dev libfcgi-dev
        libjson-c-dev libjwt-dev libpq-dev libssl-dev libwebsockets-dev uthash-dev"
 run="curl libwebsockets-evlib-ev s6"
-test="jq libcmocka-dev python3-aiosmtpd python3-psycopg2 python3-pytest python3-pytest-xdist
+test="jq libcmocka-dev prometheus python3-aiosmtpd python3-psycopg2 python3-pytest python3-pytest-xdist
       python3-jsonschema python3-requests python3-websocket python3-yaml mandoc"
 format="clang-format"
 deb="debhelper dpkg-dev fakeroot lintian"

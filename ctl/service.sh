@@ -55,6 +55,15 @@ take_socket() {
     export LISTEN_FDS=1 LISTEN_PID=$$
 }
 
+# Where the service answers Prometheus; see METRICS_PORT in ctl/stack.sh.
+metrics_at() {
+    if [ "$METRICS_PORT" = 0 ]; then
+        export METRICS_LISTEN="$VAR/run/$name.stat"
+    else
+        export METRICS_LISTEN="127.0.0.1:$((METRICS_PORT + $1))"
+    fi
+}
+
 take_socket
 cd "$work"
 case $name in
@@ -72,17 +81,23 @@ nginx)
     ;;
 fcgi-app)
     export FCGI_LISTEN="$VAR/run/api.sock" FCGI_WORKERS="$API_WORKERS"
+    metrics_at 0
     become "$VAR/bin/fcgi-app"
     ;;
 fcgi-auth)
     export FCGI_LISTEN="$VAR/run/auth.sock" FCGI_WORKERS="$AUTH_WORKERS"
+    metrics_at 1
     become "$VAR/bin/fcgi-app"
     ;;
 ws-daemon*)
     export WS_LISTEN="$VAR/run/ws${name#ws-daemon}.sock"
+    number=${name#ws-daemon}
+    number=${number#-}
+    metrics_at $((9 + ${number:-1}))
     become "$VAR/bin/ws-daemon"
     ;;
 courier)
+    metrics_at 2
     become "$VAR/bin/courier"
     ;;
 rotate)

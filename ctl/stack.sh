@@ -9,6 +9,9 @@
 #   DATABASE_URL           an existing PostgreSQL instead of a private cluster
 #   BUILD=build            where the programs were built
 #   DAEMONS=1  API_WORKERS=4  AUTH_WORKERS=2
+#   METRICS_PORT=9461      first of the ports on 127.0.0.1 where services answer /metrics, /healthz and
+#                          /readyz: api +0, auth +1, courier +2, the n-th daemon +9+n; 0, or where one
+#                          of them is taken: unix sockets $VAR/run/NAME.stat instead
 #   AUTH_RATE WRITE_RATE ADDRESS_RATE   other limit_req rates than nginx.conf's, e.g. 100r/s
 #   PARLEY_SET_<NAME>      becomes NAME=value in $VAR/conf/parley.env
 #   PARLEY_SKIP_SETUP=1    neither install nor build
@@ -200,6 +203,20 @@ configure_nginx() {
     sed "${edits[@]}" "$TOP/nginx.conf" >"$VAR/conf/nginx.conf"
 }
 
+# ---------------------------------------------------------------- metrics
+
+# Sets METRICS_PORT. Only who asked for certain ports insists on them.
+choose_metrics_port() {
+    local first=${METRICS_PORT:-9461} offset
+    for offset in 0 1 2 $(seq 10 $((9 + DAEMONS))); do
+        [ "$first" != 0 ] && (exec 3<>"/dev/tcp/127.0.0.1/$((first + offset))") 2>/dev/null || continue
+        [ -z "${METRICS_PORT:-}" ] || die "port $((first + offset)) is taken; choose others: METRICS_PORT=$((first + 100))"
+        say "port $((first + offset)) is taken, so metrics are at unix sockets, $VAR/run/*.stat"
+        first=0
+    done
+    METRICS_PORT=$first
+}
+
 # ---------------------------------------------------------------- s6
 
 # Each service is a directory: how to run it, how to end it and how long that may take.
@@ -246,7 +263,7 @@ start_supervisor() {
         cd "$VAR/service"
         exec setsid env -i --default-signal=INT,QUIT PATH="$PATH" LANG=C.UTF-8 TZ=UTC VAR="$VAR" \
             PG_BIN="${PG_BIN:-}" RUN_USER="$RUN_USER" API_WORKERS="${API_WORKERS:-4}" \
-            AUTH_WORKERS="${AUTH_WORKERS:-2}" LISTENERS="$(listeners | xargs)" "${keep[@]}" \
+            AUTH_WORKERS="${AUTH_WORKERS:-2}" METRICS_PORT="$METRICS_PORT" LISTENERS="$(listeners | xargs)" "${keep[@]}" \
             sh -c 'echo $$ >"$VAR/run/s6-svscan.pid"; exec "$@"' - "$TOP/ctl/hold.sh" 3 "${paths[@]}" -- s6-svscan .
     ) </dev/null >>"$VAR/log/s6.log" 2>&1 9>&- &
     svscan=$!
@@ -336,6 +353,7 @@ bring_up() {
     ! supervisor >/dev/null || die "already running in $VAR (make stop ends it)"
     end_orphans
     ! port_taken || die "port $PORT is taken; choose another: PORT=$((PORT + 1)) make run"
+    choose_metrics_port
     ulimit -n "$(ulimit -Hn)"
     trap 'failed_or_stopped' EXIT
     trap 'exit 130' INT TERM HUP

@@ -4,6 +4,7 @@
 #include "fcgi-app/router.h"
 #include "shared/door_store.h"
 #include "shared/mail_store.h"
+#include "shared/metrics.h"
 #include "shared/secret.h"
 #include "shared/store.h"
 #include "shared/validate.h"
@@ -223,16 +224,31 @@ static enum error check_password(struct request *req, const char *login, struct 
     return login_forgive(req->db, &try);
 }
 
+/* A database that is away is nobody's failed login. */
+static void count_login(enum error e)
+{
+    if (e == OK)
+        metric_add(METRIC_LOGINS, LOGIN_OK, 1);
+    else if (e == ERR_LOGIN_THROTTLED)
+        metric_add(METRIC_LOGINS, LOGIN_THROTTLED, 1);
+    else if (e == ERR_CREDENTIALS || e == ERR_DISABLED)
+        metric_add(METRIC_LOGINS, LOGIN_FAILED, 1);
+}
+
 enum error account_login(struct request *req, struct user *out, struct credentials *tokens)
 {
     struct text login, password;
     struct opening o;
     int64_t session_id;
-    enum error e;
-    if ((e = read_login(req, &login, &password)) || (e = check_password(req, login.s, password, out)))
+    enum error e = read_login(req, &login, &password);
+    if (e != OK)
         return e;
-    prepare(req, &o);
-    e = session_create(req->db, out, &o.session, &session_id);
+    e = check_password(req, login.s, password, out);
+    if (e == OK) {
+        prepare(req, &o);
+        e = session_create(req->db, out, &o.session, &session_id);
+    }
+    count_login(e);
     return e == OK ? issue(req, out, session_id, o.refresh, tokens) : e;
 }
 

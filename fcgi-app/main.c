@@ -4,6 +4,8 @@
 #include "fcgi-app/router.h"
 #include "fcgi-app/worker.h"
 #include "shared/listen.h"
+#include "shared/metrics.h"
+#include "shared/monitor.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +36,10 @@ static int serve(struct app *app)
         worker_cgi(app);
         return 0;
     }
+    struct monitor monitor = {.ready = monitor_database};
+    metrics_start(POOL, router_names());
+    if (!monitor_open(&monitor, app->config))
+        return EX_CONFIG;
     enum error e = db_check(&app->db, app->config->fcgi_workers, DB_PATIENCE_MS);
     db_release(&app->db); /* each worker has a connection of its own */
     if (e == ERR_INTERNAL)
@@ -42,7 +48,7 @@ static int serve(struct app *app)
         fd = listen_open(app->config->fcgi_listen, "FCGI_LISTEN");
     if (fd < 0)
         return EX_CONFIG;
-    return pool_run(app, fd, e == OK) ? 0 : EX_CONFIG;
+    return pool_run(app, fd, &monitor, e == OK) ? 0 : EX_CONFIG;
 }
 
 int main(int argc, char **argv)

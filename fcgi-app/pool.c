@@ -3,6 +3,7 @@
 
 #include "fcgi-app/worker.h"
 #include "shared/log.h"
+#include "shared/metrics.h"
 #include "shared/notify.h"
 #include "shared/timefmt.h"
 
@@ -23,12 +24,14 @@ enum {
 struct pool {
     struct app *app;
     int listen_fd;
+    struct monitor *monitor;
     struct worker {
         pid_t pid; /* 0: none */
         int64_t started;
     } *workers;
     int count;
     int64_t not_before; /* no worker is started before this time */
+    int64_t check_monitor_at; /* INT64_MAX: it runs, and its end is told by a signal */
     bool checked;       /* the database is one we can serve from */
     int64_t check_at;
     int64_t watchdog; /* microseconds between two signs of life for the service manager; 0: none wanted */
@@ -61,6 +64,11 @@ static void start_missing(struct pool *p)
     for (int i = 0; i < p->count && time_now() >= p->not_before; i++)
         if (!p->workers[i].pid)
             start_worker(p, &p->workers[i]);
+    int alive = 0;
+    for (int i = 0; i < p->count; i++)
+        alive += p->workers[i].pid != 0;
+    metric_set(METRIC_WORKERS, 0, alive);
+    p->check_monitor_at = monitor_keep(p->monitor) ? INT64_MAX : time_now() + SOON_US;
 }
 
 /* Notes every worker that has ended; false when none is left. */
@@ -74,6 +82,7 @@ static bool reap(struct pool *p, bool expected)
             if (w->pid != pid)
                 continue;
             w->pid = 0;
+            metric_add(METRIC_WORKER_DEATHS, 0, !expected);
             if (time_now() - w->started < SOON_US)
                 p->not_before = time_now() + BRAKE_US;
             log_event(expected ? LOG_DEBUG : LOG_WARN, "worker_ended", log_int("worker", pid),
@@ -148,6 +157,8 @@ static void give_sign(struct pool *p)
 static int64_t pause_us(const struct pool *p)
 {
     int64_t now = time_now(), at = p->checked ? INT64_MAX : p->check_at;
+    if (p->check_monitor_at < at)
+        at = p->check_monitor_at;
     if (p->watchdog && p->sign_at < at)
         at = p->sign_at;
     if (p->not_before > now && p->not_before < at)
@@ -155,9 +166,9 @@ static int64_t pause_us(const struct pool *p)
     return at == INT64_MAX ? -1 : at > now ? at - now : 0;
 }
 
-bool pool_run(struct app *app, int listen_fd, bool checked)
+bool pool_run(struct app *app, int listen_fd, struct monitor *monitor, bool checked)
 {
-    struct pool p = {.app = app, .listen_fd = listen_fd, .count = app->config->fcgi_workers, .checked = checked,
+    struct pool p = {.app = app, .listen_fd = listen_fd, .monitor = monitor, .count = app->config->fcgi_workers, .checked = checked,
                      .watchdog = notify_watchdog_us()};
     bool good = true;
     sigset_t set;
@@ -185,6 +196,7 @@ bool pool_run(struct app *app, int listen_fd, bool checked)
     notify("STOPPING=1");
     close(listen_fd); /* ours: connections wait on for our successor where a supervisor holds it too */
     stop_workers(&p, &set);
+    monitor_close(monitor);
     free(p.workers);
     log_event(LOG_NOTICE, "stopped");
     return good;

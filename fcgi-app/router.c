@@ -136,6 +136,34 @@ void router_serve(struct request *req, struct reply *out)
         reply_error(out, e, input_sentence(&req->body, e));
 }
 
+/* ---- the table, for metrics */
+
+static const char *name_method(int i)
+{
+    int count;
+    return method_names[__builtin_ctz(routes(&count)[i].method)];
+}
+
+static const char *name_pattern(int i)
+{
+    int count;
+    return routes(&count)[i].pattern;
+}
+
+const struct metric_routes *router_names(void)
+{
+    static struct metric_routes names = {0, name_method, name_pattern};
+    routes(&names.count);
+    return &names;
+}
+
+int router_number(const struct route *route)
+{
+    int count;
+    const struct route *table = routes(&count);
+    return route ? (int)(route - table) : count;
+}
+
 /* ---- the table, for people and for the tests of the documents ---- */
 
 void router_print(FILE *out)

@@ -5,6 +5,7 @@
 
 #include "fcgi-app/reply.h"
 #include "fcgi-app/request.h"
+#include "shared/metrics.h"
 
 #include <stdio.h>
 
@@ -46,6 +47,11 @@ const char *methods_text(unsigned methods, struct arena *a);
 
 /* Answers a request: match, guards, handler, errors. */
 void router_serve(struct request *req, struct reply *out);
+
+/* The routes by number, for metrics. */
+const struct metric_routes *router_names(void);
+/* The number of a request's route there. */
+int router_number(const struct route *route);
 
 /* One line per route: method, pattern, guards, dialect. */
 void router_print(FILE *out);

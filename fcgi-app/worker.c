@@ -5,6 +5,7 @@
 #include "fcgi-app/reply.h"
 #include "fcgi-app/router.h"
 #include "shared/log.h"
+#include "shared/metrics.h"
 #include "shared/store.h"
 #include "shared/timefmt.h"
 
@@ -32,6 +33,8 @@ static void log_request(const struct request *req, const struct reply *out, int6
 static void finish(struct app *app, struct request *req, struct reply *out, int64_t microseconds)
 {
     log_request(req, out, microseconds);
+    metric_request(router_number(req->route), out->status, microseconds);
+    metric_error(out->error);
     if (out->wake)
         wake(&app->db);
     reply_release(out);

@@ -16,6 +16,8 @@
     INT(fcgi_workers, FCGI_WORKERS, 4, 1, 256, "worker processes of the pool")                     \
     TEXT(ws_listen, WS_LISTEN, "/run/parley/ws.sock",                                              \
          "Unix socket path or :port the socket daemon listens on")                                 \
+    TEXT(metrics_listen, METRICS_LISTEN, "",                                                       \
+         "where this service answers /healthz, /readyz and /metrics, as in 127.0.0.1:9461; empty: nowhere") \
     TEXT(key_file, KEY_FILE, "/etc/parley/keys",                                                   \
          "signing keys, one `kid secret` a line; the first signs, all verify; made if missing")    \
     TEXT(issuer, ISSUER, "parley", "`iss` claim of the tokens")                                    \

@@ -5,6 +5,7 @@
 
 #include "schema_version.h"
 #include "shared/log.h"
+#include "shared/metrics.h"
 #include "shared/timefmt.h"
 
 #include <poll.h>
@@ -82,6 +83,7 @@ static void lost(struct db *db, const char *event, const char *reason)
 {
     unsigned shift = db->failures < 5 ? db->failures : 5;
     int64_t wait = (int64_t)RETRY_LEAST_US << shift;
+    metric_add(METRIC_DB_LOSSES, 0, db->connected);
     log_event(LOG_WARN, event, log_text("reason", reason ? reason : PQerrorMessage(db->conn)));
     db_release(db);
     db->retry_at = time_now() + (wait < RETRY_MOST_US ? wait : RETRY_MOST_US);
@@ -140,6 +142,7 @@ static enum error set_up_session(struct db *db)
     if (!good)
         return ERR_UNAVAILABLE;
     db->connected = true;
+    metric_add(METRIC_DB_CONNECTS, 0, 1);
     db->failures = 0;
     return OK;
 }
@@ -181,6 +184,7 @@ static enum error ready(struct db *db)
         if (!alive || db->ended) {
             log_event(LOG_NOTICE, "database_lost",
                       log_text("reason", db->ended ? "the server ended the session" : PQerrorMessage(db->conn)));
+            metric_add(METRIC_DB_LOSSES, 0, 1);
             db_release(db);
         }
     }

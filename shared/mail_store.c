@@ -90,6 +90,21 @@ enum error mail_finish(struct db *db, const struct mail *m, enum mail_state *sta
     return OK;
 }
 
+enum error mail_queue(struct db *db, int64_t *count, int64_t *age)
+{
+    struct query q;
+    PGresult *res;
+    query_init(&q, SQL_MAIL_QUEUE);
+    enum error e = db_run(db, &q, &res);
+    if (e != OK)
+        return e;
+    struct row r = row_at(res, 0, NULL);
+    *count = row_int(&r);
+    *age = row_int(&r);
+    PQclear(res);
+    return OK;
+}
+
 enum error mail_purge(struct db *db)
 {
     struct query q;

@@ -45,6 +45,9 @@ enum mail_state { MAIL_SENT, MAIL_LOGGED, MAIL_FAILED, MAIL_PENDING };
 MUSTCHECK enum error mail_finish(struct db *db, const struct mail *m, enum mail_state *state,
                                  const char *reason, int64_t delay_ms);
 
+/* How many mails are owed, and for how many microseconds the oldest has been. */
+MUSTCHECK enum error mail_queue(struct db *db, int64_t *count, int64_t *age);
+
 /* Sweeps up old rows. */
 enum error mail_purge(struct db *db);
 

@@ -1,4 +1,5 @@
 /* Sending and reading messages. */
+#include "shared/metrics.h"
 #include "shared/outcome.h"
 #include "shared/store.h"
 #include "shared/timefmt.h"
@@ -28,6 +29,7 @@ enum error message_send_result(const PGresult *res, const struct new_message *m,
     if (e != OK)
         return e;
     *replayed = !strcmp(outcome, "replayed");
+    metric_add(METRIC_MESSAGES, 0, !*replayed);
     *out = (struct message){
         .id = row_int(&r),
         .type = m->type ? m->type : "text",

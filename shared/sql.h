@@ -71,6 +71,7 @@ enum sql {
     SQL_MAIL_CLAIM,
     SQL_MAIL_FINISH,
     SQL_MAIL_PURGE,
+    SQL_MAIL_QUEUE,
     SQL_EMAIL_VERIFY,
     SQL_PASSWORD_RESET,
     /* sql_door.c */

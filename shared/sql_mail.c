@@ -32,6 +32,11 @@ const struct sql_statement sql_mail[SQL_COUNT] = {
         "           AND finished_at < now() - interval '7 days')"
         " DELETE FROM mail_tokens WHERE expires_at < now()"},
 
+    /* -> how many mails are owed, microseconds since the oldest of them was asked for */
+    [SQL_MAIL_QUEUE] = {"mail_queue",
+        "SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)) * 1000000, 0)::bigint"
+        "  FROM mail_outbox WHERE state = 'pending'"},
+
     /* hash of the token -> was it good */
     [SQL_EMAIL_VERIFY] = {"email_verify", "SELECT email_verify($1::bytea)"},
 

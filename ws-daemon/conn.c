@@ -2,6 +2,7 @@
 #include "ws-daemon/conn.h"
 
 #include "shared/log.h"
+#include "shared/metrics.h"
 #include "shared/timefmt.h"
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
@@ -29,6 +30,8 @@ struct conn *conn_new(struct daemon *d, struct lws *wsi, const struct dialect_op
     c->outbox.total = c->held.total = &d->outbox_bytes;
     DL_APPEND(d->conns, c);
     d->conn_count++;
+    metric_add(METRIC_SOCKETS, (int)ops->dialect, 1);
+    metric_add(METRIC_SOCKETS_OPENED, (int)ops->dialect, 1);
     return c;
 }
 
@@ -63,6 +66,7 @@ void conn_set_state(struct conn *c, enum conn_state state)
     if (state == CONN_GONE) {
         DL_DELETE(c->daemon->conns, c);
         c->daemon->conn_count--;
+        metric_add(METRIC_SOCKETS, (int)c->ops->dialect, -1);
         outbox_release(&c->outbox);
         outbox_release(&c->held);
         free(c->in);
@@ -81,6 +85,7 @@ static void too_slow(struct conn *c)
 {
     outbox_release(&c->outbox);
     outbox_release(&c->held);
+    metric_error(ERR_TOO_SLOW);
     conn_close(c, ERR_TOO_SLOW);
 }
 
@@ -127,6 +132,7 @@ void conn_error(struct conn *c, enum error e, const char *sentence)
     struct frame *f = frame_json(c->ops->error(e, sentence));
     conn_reply(c, f);
     frame_unref(f);
+    metric_error(e);
     if (error_close(e))
         conn_close(c, e);
 }

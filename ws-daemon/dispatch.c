@@ -2,8 +2,9 @@
  * known here, they are asked for first, on the feed's own connection. */
 #include "ws-daemon/dispatch.h"
 
-#include "shared/log.h"
+#include "shared/metrics.h"
 #include "shared/query.h"
+#include "shared/timefmt.h"
 #include "shared/view.h"
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
@@ -89,6 +90,8 @@ static void on_message(struct daemon *d, const struct change *change)
     rendering_init(&r, change);
     if (!m->id || (r.is_message && !m->content.s && !m->media_url))
         return; /* deleted by now, or its conversation is gone */
+    if (r.is_message)
+        metric_observe(METRIC_DELIVERY, 0, time_now() - m->created_at);
     if (m->is_group) {
         to_members(d, &r, m->conversation_id);
     } else {

@@ -11,6 +11,7 @@
 
 #include "shared/arena.h"
 #include "shared/log.h"
+#include "shared/metrics.h"
 #include "shared/store.h"
 #include "shared/timefmt.h"
 #include "ws-daemon/pgpipe.h"
@@ -39,6 +40,7 @@ struct feed {
     bool poked;      /* while a poll was under way: look again */
     bool beat_heard; /* since the last beat was sent */
     char beat[48];   /* our heartbeat's payload */
+    int64_t beat_at; /* when the last was sent */
     ev_timer sweep, heartbeat, gap;
     double polled_at, awake_until; /* steady times of the last poll, and of the last that found something
                                       plus FEED_AWAKE_US: a clock set back must not stop the feed */
@@ -143,7 +145,10 @@ static int read_changes(struct feed *f, const PGresult *res, struct change *out)
             continue;
         f->last = c->event.id;
         rows++;
-        count += !was_handed(f, c->event.id);
+        bool is_new = !was_handed(f, c->event.id);
+        metric_add(METRIC_CHANGES, 0, is_new);
+        metric_add(METRIC_CHANGES_LATE, 0, is_new && c->event.id < f->highest);
+        count += is_new;
     }
     f->more = rows == FEED_BATCH;
     return count;
@@ -237,6 +242,7 @@ void feed_done(struct feed *f)
         f->highest = top > f->highest ? top : f->highest;
         f->handed_count = 0;
         f->renewed = false;
+        metric_set(METRIC_FEED_CURRENT, 0, time_now());
         free(f->position);
         f->position = f->target;
         f->target = NULL;
@@ -279,6 +285,7 @@ static void send_beat(struct feed *f)
 {
     struct query q;
     f->beat_heard = false;
+    f->beat_at = time_steady();
     query_init(&q, SQL_SAY);
     query_text(&q, f->beat);
     if (pgpipe_submit(f->pipe, &q, 1, ignore, NULL) != OK)
@@ -292,10 +299,12 @@ static void on_heartbeat(struct ev_loop *loop, ev_timer *w, int revents)
     (void)revents;
     if (!pgpipe_is_up(f->pipe))
         return;
-    if (f->beat_heard)
+    if (f->beat_heard) {
         send_beat(f);
-    else
-        pgpipe_reset(f->pipe, "the heartbeat was not heard");
+        return;
+    }
+    metric_add(METRIC_NOTIFY_LOST, 0, 1);
+    pgpipe_reset(f->pipe, "the heartbeat was not heard");
 }
 
 static void on_start(void *arg, enum error e, PGresult **results, int count, const char *constraint)
@@ -312,6 +321,7 @@ static void on_start(void *arg, enum error e, PGresult **results, int count, con
         f->highest = row_int(&r);
     }
     f->renewed = true;
+    metric_set(METRIC_LISTEN_UP, 0, 1);
     f->state = f->state == OFFLINE ? IDLE : f->state;
     f->owner.ready(f->owner.arg);
     feed_poke(f);
@@ -331,6 +341,7 @@ static void on_down(void *arg)
 {
     struct feed *f = arg;
     f->renewed = true;
+    metric_set(METRIC_LISTEN_UP, 0, 0);
     if (f->state != HANDED)
         f->state = OFFLINE;
 }
@@ -338,9 +349,10 @@ static void on_down(void *arg)
 static void on_notify(void *arg, const char *payload)
 {
     struct feed *f = arg;
-    if (!strcmp(payload, f->beat))
+    if (!strcmp(payload, f->beat)) {
+        metric_set(METRIC_NOTIFY_LAG, 0, time_steady() - f->beat_at);
         f->beat_heard = true;
-    else if (!*payload)
+    } else if (!*payload)
         feed_poke(f);
     else if (strncmp(payload, "beat ", 5))
         f->owner.said(f->owner.arg, payload);

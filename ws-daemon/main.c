@@ -2,6 +2,8 @@
  * nothing in it waits. */
 #include "shared/db.h"
 #include "shared/log.h"
+#include "shared/metrics.h"
+#include "shared/monitor.h"
 #include "shared/notify.h"
 #include "shared/timefmt.h"
 #include "ws-daemon/addresses.h"
@@ -33,12 +35,14 @@
  * clients, who may be gone; how long one that starts lets handshakes wait before it refuses them, as
  * nobody knows when the database will be there; and how often it looks for that. */
 static const double DRAIN_S = 5, FAREWELL_S = 2, PATIENCE_S = 2, CHECK_S = 0.5;
+static const int64_t STILL_US = 15000000; /* a check of the database at the start may take half of that */
 enum { CONNECTIONS = 4 }; /* to PostgreSQL: the feed's, the sender's, the events', that of all other questions */
 
 /* The watchers of main's own. */
 struct watch {
     struct daemon *daemon;
     struct db db;
+    struct monitor *monitor;
     ev_signal terminate, interrupt, hangup;
     ev_timer second, check, patience;
     double stopped_at;
@@ -59,6 +63,36 @@ static void leave_when_drained(struct watch *w)
         ev_break(d->loop, EVBREAK_ALL);
 }
 
+/* What nobody writes down at the moment it changes; and a sign of life. */
+static void report(const struct daemon *d)
+{
+    metric_set(METRIC_TURN, 0, time_now());
+    metric_set(METRIC_SERVING, 0, d->serving && !d->stopping);
+    metric_set(METRIC_OUTBOX_BYTES, 0, (int64_t)d->outbox_bytes);
+    metric_set(METRIC_OUTBOX_LIMIT, 0, d->config.outbox_total);
+    metric_set(METRIC_WATCHERS, 0, d->events ? events_count(d) : 0);
+}
+
+/* ---- what the monitor answers, in its own process */
+
+static const char *loop_stands_still(struct monitor *m)
+{
+    (void)m;
+    return time_now() - metric_get(METRIC_TURN, 0) > STILL_US ? "the daemon's loop stands still" : NULL;
+}
+
+static const char *not_ready(struct monitor *m)
+{
+    static const char *const needed[] = {"feed", "writes", "queries", "events"};
+    (void)m;
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+        if (!metric_get(METRIC_DB_UP, metric_connection(needed[i])))
+            return "a connection to the database is down";
+    if (!metric_get(METRIC_LISTEN_UP, 0))
+        return "LISTEN is down";
+    return metric_get(METRIC_SERVING, 0) ? NULL : "no sockets are let in";
+}
+
 static void on_second(struct ev_loop *loop, ev_timer *timer, int revents)
 {
     struct watch *w = timer->data;
@@ -66,6 +100,8 @@ static void on_second(struct ev_loop *loop, ev_timer *timer, int revents)
     (void)revents;
     if (w->watched)
         notify("WATCHDOG=1");
+    report(w->daemon);
+    monitor_keep(w->monitor);
     server_sweep(w->daemon);
     revoked_forget(w->daemon->revoked, time_seconds());
     leave_when_drained(w);
@@ -187,9 +223,9 @@ static void watch_time(struct watch *w, ev_timer *timer, double after, double ev
     ev_timer_start(w->daemon->loop, timer);
 }
 
-static int run(struct daemon *d)
+static int run(struct daemon *d, struct monitor *monitor)
 {
-    struct watch w = {.daemon = d, .watched = notify_watchdog_us() > 0, .status = EXIT_SUCCESS};
+    struct watch w = {.daemon = d, .monitor = monitor, .watched = notify_watchdog_us() > 0, .status = EXIT_SUCCESS};
     db_init(&w.db, &d->config);
     watch_signal(&w, &w.terminate, SIGTERM, on_terminate);
     watch_signal(&w, &w.interrupt, SIGINT, on_terminate);
@@ -197,6 +233,8 @@ static int run(struct daemon *d)
     watch_time(&w, &w.second, 1, 1, on_second);
     watch_time(&w, &w.check, 0, 0, on_check);
     watch_time(&w, &w.patience, PATIENCE_S, 0, on_patience_over);
+    report(d);
+    monitor_keep(monitor);
     ev_run(d->loop, 0);
     db_release(&w.db);
     return w.status;
@@ -224,6 +262,7 @@ static bool sql_is_good(const struct config *config)
 int main(int argc, char **argv)
 {
     struct daemon d = {0};
+    struct monitor monitor = {.health = loop_stands_still, .ready = not_ready};
     bool check_sql = false;
     if (argc == 2 && !strcmp(argv[1], "--ops")) {
         dialects_print(stdout);
@@ -244,7 +283,8 @@ int main(int argc, char **argv)
     d.hub = hub_new();
     d.revoked = revoked_new(&d.config);
     d.addresses = addresses_new();
-    int status = listener_open(&d) && server_new(&d) ? run(&d) : EX_CONFIG;
+    metrics_start(DAEMON, NULL);
+    int status = monitor_open(&monitor, &d.config) && listener_open(&d) && server_new(&d) ? run(&d, &monitor) : EX_CONFIG;
     listener_close(&d);
     server_free(&d);
     stop_parts(&d);
@@ -252,6 +292,7 @@ int main(int argc, char **argv)
     addresses_free(d.addresses);
     hub_free(d.hub);
     ev_loop_destroy(d.loop);
+    monitor_close(&monitor);
     log_event(LOG_NOTICE, "stopped");
     return status;
 }

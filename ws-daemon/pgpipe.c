@@ -4,6 +4,7 @@
 
 #include "shared/db.h"
 #include "shared/log.h"
+#include "shared/metrics.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,7 @@ struct pgpipe {
     struct ev_loop *loop;
     const struct config *config;
     const char *url, *name;
+    int series; /* the metrics' number for name */
     struct pgpipe_owner owner;
     enum state state;
     PGconn *conn;
@@ -82,6 +84,7 @@ static double next_retry(struct pgpipe *p)
 static void set_state(struct pgpipe *p, enum state state)
 {
     p->state = state;
+    metric_set(METRIC_DB_UP, p->series, state == UP);
     switch (state) {
     case DOWN:
         watch(p, 0); /* before the descriptor is closed */
@@ -93,6 +96,7 @@ static void set_state(struct pgpipe *p, enum state state)
     case CONNECTING: set_timer(p, CONNECT_TIMEOUT_S); break;
     case PREPARING: watch(p, EV_READ); break;
     case UP:
+        metric_add(METRIC_DB_CONNECTS, 0, 1);
         set_timer(p, 0);
         p->retry_s = RETRY_LEAST_S;
         break;
@@ -113,6 +117,7 @@ static void fail_units(struct pgpipe *p)
     struct unit *u = p->units, *next;
     p->units = NULL;
     p->backlog = 0;
+    metric_set(METRIC_DB_BACKLOG, p->series, 0);
     for (; u; u = next) {
         next = u->next;
         u->error = ERR_UNAVAILABLE;
@@ -124,6 +129,7 @@ static void fail_units(struct pgpipe *p)
 static void lose(struct pgpipe *p, const char *reason)
 {
     bool was_up = p->state == UP;
+    metric_add(METRIC_DB_LOSSES, 0, was_up);
     log_event(was_up ? LOG_WARN : LOG_NOTICE, "database_lost", log_text("connection", p->name),
               log_text("reason", reason));
     set_state(p, DOWN);
@@ -170,6 +176,7 @@ static void unit_push(struct pgpipe *p, int expected, pgpipe_done *done, void *a
     DL_APPEND(p->units, u);
     if (!p->backlog++)
         expect_answer(p);
+    metric_set(METRIC_DB_BACKLOG, p->series, p->backlog);
 }
 
 enum error pgpipe_submit(struct pgpipe *p, const struct query *queries, int count, pgpipe_done *done,
@@ -226,7 +233,7 @@ static bool take(struct pgpipe *p, PGresult *res)
     case PGRES_PIPELINE_SYNC:
         PQclear(res);
         DL_DELETE(p->units, u);
-        p->backlog--;
+        metric_set(METRIC_DB_BACKLOG, p->series, --p->backlog);
         unit_finish(u);
         return p->state != DOWN;
     case PGRES_TUPLES_OK:
@@ -376,7 +383,7 @@ struct pgpipe *pgpipe_new(struct ev_loop *loop, const struct config *config, con
     if (!p)
         abort();
     *p = (struct pgpipe){.loop = loop, .config = config, .url = url, .name = name, .owner = owner,
-                         .retry_s = RETRY_LEAST_S};
+                         .series = metric_connection(name), .retry_s = RETRY_LEAST_S};
     ev_init(&p->io, on_io);
     ev_init(&p->timer, on_timer);
     ev_prepare_init(&p->flush, on_prepare);

@@ -3,6 +3,7 @@
 #include "ws-daemon/server.h"
 
 #include "shared/log.h"
+#include "shared/metrics.h"
 #include "shared/origin.h"
 #include "shared/timefmt.h"
 #include "shared/view.h"
@@ -129,6 +130,7 @@ static int refuse(struct lws *wsi, enum error e)
         problem, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
     char request_id[33];
     find_request_id(wsi, request_id, sizeof request_id);
+    metric_error(e);
     log_event(LOG_INFO, "socket_refused", log_text("request_id", request_id), log_text("code", error_code(e)));
     bool good =
         !lws_add_http_common_headers(wsi, (unsigned)error_status(e), "application/problem+json", len, &p, end) &&
@@ -239,6 +241,7 @@ static void on_closed(struct session *s)
     log_event(LOG_INFO, "socket_closed", log_text("request_id", c->request_id), log_int("user", c->me.user_id),
               log_text("dialect", dialect_name(c->ops->dialect)),
               log_text("reason", c->dead ? "silent" : c->state == CONN_CLOSING ? error_code(c->reason) : "peer"));
+    metric_socket_closed(c->state == CONN_CLOSING ? c->reason : OK, c->dead);
     address_leave(c->daemon->addresses, c->address);
     hub_leave(c->daemon->hub, c);
     typing_closed(c);
@@ -330,6 +333,7 @@ static int on_writable(struct conn *c)
     }
     for (int i = 0; i < WRITES_PER_TURN && (f = outbox_take(&c->outbox)); i++) {
         int n = lws_write(c->wsi, frame_text(f), f->len, LWS_WRITE_TEXT);
+        metric_add(METRIC_FRAMES_OUT, 0, n >= 0);
         if (n >= 0 && f->seq && !c->behind)
             receipts_shown(c, f->conversation_id, f->seq);
         frame_unref(f);
@@ -356,6 +360,7 @@ static size_t frame_max(const struct conn *c)
 static void on_frame(struct conn *c, bool binary)
 {
     struct daemon *d = c->daemon;
+    metric_add(METRIC_FRAMES_IN, 0, 1);
     if (!conn_allow_frame(c, time_seconds(), d->config.socket_rate, d->config.socket_burst))
         conn_error(c, ERR_RATE_LIMITED, error_sentence(ERR_RATE_LIMITED));
     else if (binary)

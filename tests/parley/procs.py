@@ -22,6 +22,11 @@ def command(pid):
     return _read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
 
 
+def name(pid):
+    """What the process calls itself."""
+    return _read(f"/proc/{pid}/comm").decode(errors="replace").strip()
+
+
 def children(pid):
     """The direct children of pid that still run."""
     found = []

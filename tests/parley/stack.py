@@ -88,7 +88,7 @@ class Stack:
         keep = ("PATH", "HOME", "USER", "LANG", "TERM", "SUDO_USER", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS",
                 "VALGRIND")
         env = {k: os.environ[k] for k in keep if k in os.environ}
-        env.update(VAR=str(self.var), PORT=str(self.port), DAEMONS=str(self.daemons), BUILD=BUILD,
+        env.update(VAR=str(self.var), PORT=str(self.port), METRICS_PORT="0", DAEMONS=str(self.daemons), BUILD=BUILD,
                    PARLEY_SKIP_SETUP="1", PARLEY_TEST="1")
         env.update({k: v for k, v in self.env.items() if v is not None})
         env.update({f"PARLEY_SET_{k}": str(v) for k, v in self.settings.items() if v is not None})
@@ -229,7 +229,7 @@ class Stack:
         return seconds_until(lambda: self.runs_again(name, old), timeout, f"{name} runs again")
 
     def workers(self, pool="fcgi-app"):
-        return procs.children(self.pid(pool))
+        return [pid for pid in procs.children(self.pid(pool)) if procs.name(pid) != "parley-monitor"]
 
     # ------------------------------------------------------------------ database
 
