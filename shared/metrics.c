@@ -157,7 +157,8 @@ void metric_request(int route, int status, int64_t us)
     while (i < STATUSES - 1 && statuses[i] != status)
         i++;
     metric_add(METRIC_REQUESTS, route * STATUSES + i, 1);
-    metric_observe(METRIC_REQUEST_TIME, route, us);
+    if (us >= 0)
+        metric_observe(METRIC_REQUEST_TIME, route, us);
 }
 
 /* Several errors have one code: the first of them counts for all. */

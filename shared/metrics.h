@@ -33,7 +33,7 @@ enum { POOL = 1, DAEMON = 2, COURIER = 4, EVERYBODY = POOL | DAEMON | COURIER };
       "errors told to clients, by the code of the error")                                                    \
     F(LIMITS, COUNTER, POOL | DAEMON, LIMIT, "parley_limits_hit_total",                                      \
       "limits that a client ran into (nginx counts its own)")                                                \
-    F(REQUESTS, COUNTER, POOL, ROUTE_STATUS, "parley_http_requests_total",                                   \
+    F(REQUESTS, COUNTER, POOL | DAEMON, ROUTE_STATUS, "parley_http_requests_total",                                   \
       "requests answered, by the route's pattern and status")                                                \
     F(REQUEST_TIME, HISTOGRAM, POOL, ROUTE, "parley_http_request_duration_seconds",                          \
       "from reading a request to having written its answer")                                                 \
@@ -81,7 +81,7 @@ enum metric {
 /* Series of METRIC_LOGINS; those of METRIC_MAILS are enum mail_state. */
 enum { LOGIN_OK, LOGIN_FAILED, LOGIN_THROTTLED };
 
-/* The routes of the pool: the method and the pattern of each, as in "GET", "/api/v1/users/{uuid}". */
+/* The routes of a program: the method and the pattern of each, as in "GET", "/api/v1/users/{uuid}". */
 struct metric_routes {
     int count;
     const char *(*method)(int route);
@@ -90,7 +90,7 @@ struct metric_routes {
 
 /* Makes the shared memory; before the first fork, and before anything counts (what counts earlier, or in a
  * program that never calls this, counts for nothing). program is one of POOL, DAEMON and COURIER; routes is
- * borrowed, NULL for other programs than the pool. */
+ * borrowed, NULL where there are none. */
 void metrics_start(int program, const struct metric_routes *routes);
 
 /* Adds n to, sets, or reads one number. series: which of the label's values, 0 without a label. */
@@ -103,7 +103,8 @@ void metric_observe(enum metric m, int series, int64_t us);
 
 /* ---- what needs a look at a list first */
 
-/* A request was answered; route: its number, or metric_routes.count for none. */
+/* A request was answered; route: its number, or metric_routes.count for none; us -1: the time it took does
+ * not count. */
 void metric_request(int route, int status, int64_t us);
 /* An error was told to a client; counts the limit too if it is one. OK: nothing. */
 void metric_error(enum error e);

@@ -23,8 +23,6 @@
 
 enum { LISTEN_FD = 3, HEAD_MOST = 8192, PATIENCE_MS = 1000, AGAIN_US = 1000000 };
 
-#define TEXT_TYPE "text/plain; version=0.0.4; charset=utf-8"
-
 /* ---- HTTP (RFC 9112), as far as it goes ---- */
 
 /* Reads up to the empty line behind the headers; a GET has no body. False when it does not come in time. */
@@ -90,7 +88,7 @@ static void answer_check(int fd, bool head_only, const char *wrong)
     if (wrong)
         answer_error(fd, head_only, ERR_UNAVAILABLE, wrong);
     else
-        answer(fd, head_only, 200, TEXT_TYPE, "ok\n", 3);
+        answer(fd, head_only, 200, "text/plain; charset=utf-8", "ok\n", 3);
 }
 
 static void answer_metrics(struct monitor *m, int fd, bool head_only)
@@ -100,7 +98,7 @@ static void answer_metrics(struct monitor *m, int fd, bool head_only)
     if (m->look)
         m->look(m);
     char *text = metrics_text(&len);
-    answer(fd, head_only, 200, TEXT_TYPE, text, len);
+    answer(fd, head_only, 200, "text/plain; version=0.0.4; charset=utf-8", text, len);
     free(text);
 }
 

@@ -2,6 +2,7 @@
  * is what the database shows it, in that order, each event once. Its readings take turns on a connection
  * of their own, a few at a time: under load each finds more, and sockets do not wait for them. */
 #include "shared/log.h"
+#include "shared/metrics.h"
 #include "shared/timefmt.h"
 #include "shared/view.h"
 #include "ws-daemon/daemon.h"
@@ -114,6 +115,7 @@ static void show_problem(struct watcher *w, enum error e, const char *sentence)
     json_object_put(problem);
     if (!w->status) {
         w->status = error_status(e);
+        metric_error(e);
         w->type = "application/problem+json";
     }
     show(w, text, (size_t)len, true);

@@ -1,5 +1,6 @@
 /* GET /api/v1/events over HTTP/1.1: reading the request, writing the answer in pieces as the client takes
  * them. One answer a connection: behind nginx nothing is gained by more. */
+#include "shared/metrics.h"
 #include "shared/origin.h"
 #include "shared/timefmt.h"
 #include "shared/validate.h"
@@ -187,6 +188,7 @@ static bool write_head(struct watcher *w)
         add(&h, "retry-after:", "1");
     add_cors(&h, w);
     w->headed = true;
+    metric_request(0, w->status, -1); /* how long it waited says nothing */
     return h.good && !lws_finalize_write_http_header(w->wsi, start, &h.at, h.end);
 }
 

@@ -35,7 +35,7 @@
  * clients, who may be gone; how long one that starts lets handshakes wait before it refuses them, as
  * nobody knows when the database will be there; and how often it looks for that. */
 static const double DRAIN_S = 5, FAREWELL_S = 2, PATIENCE_S = 2, CHECK_S = 0.5;
-static const int64_t STILL_US = 15000000; /* a check of the database at the start may take half of that */
+static const int64_t STILL_US = 10000000; /* a check of the database at the start may take half of that */
 enum { CONNECTIONS = 4 }; /* to PostgreSQL: the feed's, the sender's, the events', that of all other questions */
 
 /* The watchers of main's own. */
@@ -67,7 +67,6 @@ static void leave_when_drained(struct watch *w)
 static void report(const struct daemon *d)
 {
     metric_set(METRIC_TURN, 0, time_now());
-    metric_set(METRIC_SERVING, 0, d->serving && !d->stopping);
     metric_set(METRIC_OUTBOX_BYTES, 0, (int64_t)d->outbox_bytes);
     metric_set(METRIC_OUTBOX_LIMIT, 0, d->config.outbox_total);
     metric_set(METRIC_WATCHERS, 0, d->events ? events_count(d) : 0);
@@ -83,7 +82,7 @@ static const char *loop_stands_still(struct monitor *m)
 
 static const char *not_ready(struct monitor *m)
 {
-    static const char *const needed[] = {"feed", "writes", "queries", "events"};
+    static const char *const needed[] = {"writes", "queries", "events"};
     (void)m;
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
         if (!metric_get(METRIC_DB_UP, metric_connection(needed[i])))
@@ -92,6 +91,21 @@ static const char *not_ready(struct monitor *m)
         return "LISTEN is down";
     return metric_get(METRIC_SERVING, 0) ? NULL : "no sockets are let in";
 }
+
+/* The one request that a daemon answers. */
+static const char *request_method(int i)
+{
+    (void)i;
+    return "GET";
+}
+
+static const char *request_pattern(int i)
+{
+    (void)i;
+    return "/api/v1/events";
+}
+
+static const struct metric_routes requests = {1, request_method, request_pattern};
 
 static void on_second(struct ev_loop *loop, ev_timer *timer, int revents)
 {
@@ -283,7 +297,7 @@ int main(int argc, char **argv)
     d.hub = hub_new();
     d.revoked = revoked_new(&d.config);
     d.addresses = addresses_new();
-    metrics_start(DAEMON, NULL);
+    metrics_start(DAEMON, &requests);
     int status = monitor_open(&monitor, &d.config) && listener_open(&d) && server_new(&d) ? run(&d, &monitor) : EX_CONFIG;
     listener_close(&d);
     server_free(&d);

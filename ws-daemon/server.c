@@ -473,6 +473,7 @@ void server_ready(struct daemon *d, enum server_part part)
     if (d->ready != PARTS_ALL || d->serving || d->stopping)
         return;
     d->serving = true;
+    metric_set(METRIC_SERVING, 0, 1);
     listener_accept(d);
     log_event(LOG_NOTICE, "listening", log_text("address", d->config.ws_listen));
 }
@@ -480,6 +481,7 @@ void server_ready(struct daemon *d, enum server_part part)
 void server_stop(struct daemon *d)
 {
     d->stopping = true;
+    metric_set(METRIC_SERVING, 0, 0);
     d->return_within_ms = return_within_ms(d);
     listener_close(d);
     events_stop(d);
