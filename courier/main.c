@@ -1,5 +1,5 @@
 /* courier: sends the mail that requests have left in the outbox, so that no request waits for a mail
- * server. Any number may run, on any number of hosts. */
+ * server, and deletes messages that are too old. Any number may run, on any number of hosts. */
 #include "courier/courier.h"
 #include "courier/outbox.h"
 #include "courier/settings.h"
@@ -7,6 +7,7 @@
 #include "shared/log.h"
 #include "shared/mail_store.h"
 #include "shared/metrics.h"
+#include "shared/retention_store.h"
 #include "shared/timefmt.h"
 
 #include <stdlib.h>
@@ -15,9 +16,23 @@
 enum { LOOK_MS = 1000 };
 static const int64_t SWEEP_US = INT64_C(3600) * 1000000;
 
+/* Deletes a few messages, when it is time; answers when it is the next time. */
+static int64_t forget(struct courier *c, int64_t at)
+{
+    struct purge step;
+    if (time_now() < at)
+        return at;
+    if (messages_purge(&c->db, c->config.messages_keep, &step) != OK)
+        return time_now() + LOOK_MS * INT64_C(1000);
+    if (step.messages)
+        log_event(LOG_INFO, "messages_purged", log_int("conversation", step.conversation),
+                  log_int("messages", step.messages));
+    return time_now() + step.wait_ms * 1000;
+}
+
 static void run(struct courier *c)
 {
-    int64_t sweep_at = 0;
+    int64_t sweep_at = 0, forget_at = 0;
     const char *by = c->smtp ? "smtp" : *c->config.sendmail ? "sendmail" : "log";
     log_event(LOG_NOTICE, "started", log_text("mail_by", by));
     do {
@@ -28,6 +43,7 @@ static void run(struct courier *c)
         }
         while (!stop_asked() && outbox_send_next(c))
             ;
+        forget_at = forget(c, forget_at);
     } while (!stop_wait(LOOK_MS));
     log_event(LOG_NOTICE, "stopped");
 }

@@ -60,7 +60,7 @@ void help_all(FILE *to)
     fputs("usage: parleyctl [OPTION...] COMMAND [ARGUMENT...]\n\nCommands:\n", to);
     for (const struct command *k = commands; k->name; k++) {
         int n = fprintf(to, "  %s%s%s", k->name, *k->arguments ? " " : "", k->arguments);
-        fprintf(to, "%*s%s\n", n < 32 ? 32 - n : 1, "", k->help);
+        fprintf(to, "%*s%s\n", n < 30 ? 32 - n : 2, "", k->help);
     }
     fputs("\nOptions of every command; `parleyctl COMMAND --help` tells its own:\n", to);
     help_options(common_options, to);

@@ -66,6 +66,7 @@ const struct command commands[] = {
 
     {"conversation list", "", 0, 0, NEEDS_DATABASE, cmd_conversation_index, "Lists conversations.", conversation_options},
     {"conversation show", "CONVERSATION", 1, 1, NEEDS_DATABASE, cmd_conversation_show, "Shows a conversation and its members.", show_options},
+    {"conversation retention", "CONVERSATION [DAYS]", 1, 2, NEEDS_DATABASE, cmd_conversation_retention, "Shows, or sets, how many days a conversation's messages are kept: a number, forever, or default.", NULL},
     {"stats", "", 0, 0, NEEDS_DATABASE, cmd_stats, "Counts users, sessions, conversations, messages and more.", NULL},
 
     {"export", "", 0, 0, NEEDS_DATABASE, cmd_server_export, "Writes the whole server as JSON lines.", output_options},

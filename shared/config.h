@@ -48,6 +48,8 @@
         "bytes waiting for one socket before it is closed with 4008")                              \
     INT(outbox_total, OUTBOX_TOTAL, 268435456, 1048576, 2147483647,                                \
         "bytes waiting for all sockets of a daemon before the one with most is closed with 4008")  \
+    INT(messages_keep, MESSAGES_KEEP, 0, 0, 36500,                                                 \
+        "days messages are kept, where a conversation has no rule of its own; 0: for ever")        \
     INT(events_keep, EVENTS_KEEP, 30, 1, 36500,                                                    \
         "days events are kept; cursors older than that have expired")                              \
     INT(statement_timeout, STATEMENT_TIMEOUT, 5000, 100, 600000, "milliseconds a statement may take") \

@@ -79,7 +79,8 @@ const struct sql_statement sql_admin[SQL_COUNT] = {
         " (SELECT count(DISTINCT user_id) FROM online) AS users_online,"
         " (SELECT count(*) FROM conversations WHERE kind = 'direct') AS direct_conversations,"
         " (SELECT count(*) FROM conversations WHERE kind = 'group') AS groups,"
-        " (SELECT coalesce(sum(last_seq), 0)::bigint FROM conversations) AS messages,"
+        " (SELECT coalesce(sum(c.last_seq), 0)::bigint FROM conversations c)"
+        "   - (SELECT coalesce(sum(r.purged_seq), 0)::bigint FROM retention r) AS messages,"
         " (SELECT max(last_at) FROM conversations WHERE last_seq > 0) AS last_message,"
         " (SELECT count(*) FROM mail_outbox WHERE state = 'pending') AS mail_pending,"
         " (SELECT count(*) FROM mail_outbox WHERE state = 'failed') AS mail_failed,"
@@ -90,8 +91,9 @@ const struct sql_statement sql_admin[SQL_COUNT] = {
         "SELECT c.id, c.kind, coalesce(c.name, (SELECT string_agg(u.username, ' - ' ORDER BY u.id) FROM users u"
         "         WHERE u.id IN (c.user_low, c.user_high))) AS name, o.username AS owner,"
         "       (SELECT count(*) FROM participants p WHERE p.conversation_id = c.id) AS members,"
-        "       c.last_seq AS messages, c.created_at AS created, c.updated_at AS updated"
+        "       c.last_seq - coalesce(r.purged_seq, 0) AS messages, c.created_at AS created, c.updated_at AS updated"
         "  FROM conversations c LEFT JOIN users o ON o.id = c.owner_id"
+        "  LEFT JOIN retention r ON r.conversation_id = c.id"
         " WHERE c.id > $2::bigint AND ($1::bigint IS NULL OR EXISTS (SELECT FROM participants p"
         "         WHERE p.conversation_id = c.id AND p.user_id = $1::bigint))"
         " ORDER BY c.id LIMIT $3::bigint"},
@@ -100,8 +102,9 @@ const struct sql_statement sql_admin[SQL_COUNT] = {
     [SQL_ADMIN_CONVERSATION] = {"admin_conversation",
         "SELECT c.id, c.kind, coalesce(c.name, (SELECT string_agg(u.username, ' - ' ORDER BY u.id) FROM users u"
         "         WHERE u.id IN (c.user_low, c.user_high))) AS name, o.username AS owner,"
-        "       c.last_seq AS messages, c.created_at AS created, c.updated_at AS updated"
+        "       c.last_seq - coalesce(r.purged_seq, 0) AS messages, c.created_at AS created, c.updated_at AS updated"
         "  FROM conversations c LEFT JOIN users o ON o.id = c.owner_id"
+        "  LEFT JOIN retention r ON r.conversation_id = c.id"
         " WHERE c.id = $1::bigint AND ($2::bigint IS NULL OR epoch_ms(c.created_at) = $2::bigint)"},
 
     /* conversation -> its members */

@@ -10,5 +10,6 @@ extern const struct sql_statement sql_mail[SQL_COUNT];
 extern const struct sql_statement sql_door[SQL_COUNT];
 extern const struct sql_statement sql_admin[SQL_COUNT];
 extern const struct sql_statement sql_events[SQL_COUNT];
+extern const struct sql_statement sql_keep[SQL_COUNT];
 
 #endif
