@@ -70,6 +70,7 @@ static enum error issue(struct request *req, const struct user *u, int64_t sessi
     enum dialect d = req->route->dialect;
     int ttl = dialect_integers(d) ? req->config->access_ttl_v1 : req->config->access_ttl;
     req->me = (struct identity){.user_id = u->id,
+                                .scopes = SCOPES_ALL,
                                 .user_created = u->created_at,
                                 .session_id = session_id,
                                 .dialect = d};

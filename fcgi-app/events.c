@@ -18,6 +18,8 @@ enum error events_list(struct request *req, struct reply *out)
     enum accept accept = accept_of(request_variable(req, "HTTP_ACCEPT"));
     enum error e = event_request_read(&req->target, &req->arena, &req->body,
                                       request_variable(req, "HTTP_LAST_EVENT_ID"), &ask);
+    if (e == OK)
+        e = event_request_narrow(&ask, &req->me);
     if (e == OK && ask.consumer && !ask.from.seen) {
         e = consumer_open(req->db, &req->arena, req->me.user_id, ask.consumer, &c);
         ask.from = c.position;

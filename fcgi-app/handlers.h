@@ -18,6 +18,9 @@ handler groups_register, groups_login, groups_refresh;
 /* ---- sessions.c ---- */
 handler sessions_list, sessions_end, sessions_end_others, sessions_change_password;
 
+/* ---- tokens.c ---- */
+handler tokens_create, tokens_list, tokens_revoke, tokens_revoke_all;
+
 /* ---- mail.c ---- */
 handler mail_verify, mail_forgot_password, mail_reset_password;
 

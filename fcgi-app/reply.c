@@ -57,9 +57,12 @@ void reply_error(struct reply *out, enum error e, const char *sentence)
 /* What the status asks for by itself. */
 static const char *status_headers(const struct reply *out, struct request *req)
 {
+    const char *challenge;
     switch (out->status) {
     case 401:
-        return "WWW-Authenticate: Bearer\r\n";
+    case 403:
+        challenge = view_challenge(out->error);
+        return *challenge ? arena_printf(&req->arena, "WWW-Authenticate: %s\r\n", challenge) : "";
     case 429:
     case 503:
         return arena_printf(&req->arena, "Retry-After: %lld\r\n",

@@ -9,6 +9,7 @@
 #include "shared/id.h"
 #include "shared/input.h"
 #include "shared/store.h"
+#include "shared/token_store.h"
 
 struct route;
 
@@ -43,6 +44,7 @@ struct request {
     struct ref refs[2];        /* {uuid} and {int} segments, in order */
     const char *name;          /* {name} segment */
     struct identity me;        /* routes with AUTH or AUTH_TOKEN */
+    int64_t used_token;        /* a script's token whose use is to be noted; 0: none */
     struct user user;          /* routes with AUTH: the account behind me */
     struct input body;         /* routes with BODY */
 
@@ -58,7 +60,8 @@ const char *request_variable(const struct request *req, const char *name);
 
 /* ---- what the router does before a handler ---- */
 
-/* Verifies the bearer token (RFC 6750) into req->me; whether its session stands is not asked. */
+/* Verifies the bearer token (RFC 6750), a JWT or a script's, into req->me; whether its session stands is
+ * not asked. */
 MUSTCHECK enum error request_token(struct request *req);
 
 /* Reads the body and parses it into req->body: JSON, or a form where form is set.

@@ -2,7 +2,7 @@
  * header does. */
 #include "fcgi-app/router.h"
 
-#include "shared/store.h"
+#include "shared/token_store.h"
 
 #include <string.h>
 
@@ -77,13 +77,38 @@ enum error router_match(const struct route *table, int count, unsigned method,
 
 /* ---- guards ---- */
 
+/* What a token limited to one conversation may touch. */
+static enum error check_room(struct request *req, unsigned guards)
+{
+    int64_t room = req->me.conversation_id;
+    if (!room || guards & NARROWS || (guards & ROOM && req->refs[0].id == room))
+        return OK;
+    return guards & MESSAGE ? token_message(req->db, &req->refs[0], room) : ERR_INSUFFICIENT_SCOPE;
+}
+
+/* May this token do that? The one place where REST asks. */
+static enum error check_scope(struct request *req, unsigned guards)
+{
+    unsigned needed = guards & READ ? SCOPE_READ : guards & SEND ? SCOPE_SEND : guards & ADMIN ? SCOPE_ADMIN : SCOPE_LOGIN;
+    return req->me.scopes & needed ? check_room(req, guards) : ERR_INSUFFICIENT_SCOPE;
+}
+
+static enum error check_session(struct request *req)
+{
+    return session_user(req->db, &req->arena, req->me.session_id, req->me.user_id, &req->user);
+}
+
 static enum error authenticate(struct request *req, unsigned guards)
 {
     if (!(guards & (AUTH | AUTH_TOKEN)))
         return OK;
     enum error e = request_token(req);
     if (e == OK && guards & AUTH)
-        e = session_user(req->db, &req->arena, req->me.session_id, req->me.user_id, &req->user);
+        e = check_session(req);
+    if (e == OK && (e = check_scope(req, guards)) == ERR_INSUFFICIENT_SCOPE && guards & AUTH_TOKEN) {
+        e = check_session(req); /* what it may not do is told to good tokens alone */
+        e = e == OK ? ERR_INSUFFICIENT_SCOPE : e;
+    }
     return e;
 }
 
@@ -99,7 +124,7 @@ static enum error handle(struct request *req, struct reply *out)
         e = req->route->handle(req, out);
     /* A handler that looked at the session itself cannot tell a revoked one from a disabled user. */
     if (e == ERR_UNAUTHORIZED && guards & AUTH_TOKEN && req->me.session_id) {
-        e = session_user(req->db, &req->arena, req->me.session_id, req->me.user_id, &req->user);
+        e = check_session(req);
         e = e == OK ? ERR_UNAUTHORIZED : e;
     }
     return e;
@@ -168,7 +193,8 @@ int router_number(const struct route *route)
 
 void router_print(FILE *out)
 {
-    static const char *const guard_names[] = {"AUTH", "AUTH_TOKEN", "BODY", "FORM"};
+    static const char *const guard_names[] = {"AUTH", "AUTH_TOKEN", "BODY",  "FORM",    "READ",
+                                              "SEND", "ADMIN",      "ROOM",  "MESSAGE", "NARROWS"};
     int count;
     const struct route *table = routes(&count);
     for (int i = 0; i < count; i++) {

@@ -13,7 +13,18 @@
 enum method { GET = 1, POST = 2, PUT = 4, PATCH = 8, DELETE = 16 };
 
 /* Sets of guards; the legend is in routes.c. */
-enum guard { AUTH = 1, AUTH_TOKEN = 2, BODY = 4, FORM = 8 };
+enum guard {
+    AUTH = 1,
+    AUTH_TOKEN = 2,
+    BODY = 4,
+    FORM = 8,
+    READ = 16,
+    SEND = 32,
+    ADMIN = 64,
+    ROOM = 128,
+    MESSAGE = 256,
+    NARROWS = 512,
+};
 
 struct route {
     enum method method;

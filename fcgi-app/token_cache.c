@@ -15,25 +15,40 @@ static struct passed *set_of(struct token_cache *cache, const char *text, size_t
     return cache->sets[(hash ^ hash >> 16) % TOKEN_SETS];
 }
 
-enum error token_cache_verify(struct token_cache *cache, const struct keyring *ring,
-                              const char *issuer, const char *text, struct identity *out)
+struct passed *token_cache_find(struct token_cache *cache, const char *text)
 {
     size_t len = strlen(text);
     if (len >= TOKEN_TEXT)
-        return token_verify(ring, issuer, text, out);
+        return NULL;
     struct passed *set = set_of(cache, text, len);
     int64_t now = time(NULL);
     for (int i = 0; i < TOKEN_WAYS; i++)
-        if (set[i].who.expires > now && !CRYPTO_memcmp(set[i].text, text, len + 1)) {
-            *out = set[i].who;
-            return OK;
-        }
-    enum error e = token_verify(ring, issuer, text, out);
-    if (e == OK) {
-        struct passed *p = &set[cache->next++ % TOKEN_WAYS];
-        memcpy(p->text, text, len + 1);
-        p->who = *out;
-    }
+        if (set[i].who.expires > now && !CRYPTO_memcmp(set[i].text, text, len + 1))
+            return &set[i];
+    return NULL;
+}
+
+struct passed *token_cache_put(struct token_cache *cache, const char *text, const struct identity *who)
+{
+    size_t len = strlen(text);
+    if (len >= TOKEN_TEXT)
+        return NULL;
+    struct passed *p = &set_of(cache, text, len)[cache->next++ % TOKEN_WAYS];
+    memcpy(p->text, text, len + 1);
+    p->who = *who;
+    p->noted = 0;
+    return p;
+}
+
+enum error token_cache_verify(struct token_cache *cache, const struct keyring *ring,
+                              const char *issuer, const char *text, struct identity *out)
+{
+    const struct passed *p = token_cache_find(cache, text);
+    enum error e = p ? OK : token_verify(ring, issuer, text, out);
+    if (p)
+        *out = p->who;
+    else if (e == OK)
+        token_cache_put(cache, text, out);
     return e;
 }
 

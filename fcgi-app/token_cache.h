@@ -1,5 +1,6 @@
-/* Access tokens this worker has verified before. A client shows the same token with every request,
- * and verifying it costs as much as everything else the worker itself does for a send. */
+/* Tokens this worker has verified before. A client shows the same token with every request, and verifying
+ * it costs as much as everything else the worker itself does for a send. Whether its session still stands
+ * is asked with each request. */
 #ifndef PARLEY_TOKEN_CACHE_H
 #define PARLEY_TOKEN_CACHE_H
 
@@ -15,9 +16,15 @@ struct token_cache {
     struct passed {
         char text[TOKEN_TEXT];
         struct identity who; /* expires 0: an empty place */
+        int64_t noted;       /* when this worker last noted the use of a script's token; microseconds */
     } sets[TOKEN_SETS][TOKEN_WAYS];
     unsigned next; /* whose turn it is to make room, in any set */
 };
+
+/* A token that was put here and has not expired; NULL: not known. */
+struct passed *token_cache_find(struct token_cache *cache, const char *text);
+/* Remembers a good token; NULL when it is too long. */
+struct passed *token_cache_put(struct token_cache *cache, const char *text, const struct identity *who);
 
 /* token_verify() with a memory. */
 MUSTCHECK enum error token_cache_verify(struct token_cache *cache, const struct keyring *ring,

@@ -8,6 +8,7 @@
 #include "shared/metrics.h"
 #include "shared/store.h"
 #include "shared/timefmt.h"
+#include "shared/token_store.h"
 
 #include <errno.h>
 #include <fcgiapp.h>
@@ -29,6 +30,14 @@ static void log_request(const struct request *req, const struct reply *out, int6
               log_text("path", req->target.path)); /* last: a long one is cut */
 }
 
+/* Should this fail, the list shows an older use. */
+static void note_use(struct app *app, int64_t token)
+{
+    struct query q;
+    token_used_query(&q, token);
+    db_execute(&app->db, &q);
+}
+
 /* What is left to do once the client has its answer. */
 static void finish(struct app *app, struct request *req, struct reply *out, int64_t microseconds)
 {
@@ -37,6 +46,8 @@ static void finish(struct app *app, struct request *req, struct reply *out, int6
     metric_error(out->error);
     if (out->wake)
         wake(&app->db);
+    if (req->used_token && out->status != 401)
+        note_use(app, req->used_token);
     reply_release(out);
     request_release(req);
 }

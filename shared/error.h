@@ -27,6 +27,9 @@
       "client_msg_id or Idempotency-Key must be 1 to 200 bytes of printable text")                 \
     X(CONSUMER_INVALID, 400, 0, "invalid_field",                                                   \
       "a consumer's name must be 1 to 64 characters of A-Z, a-z, 0-9, '_', '.' and '-'")           \
+    X(LABEL_INVALID, 400, 0, "invalid_field", "label must be 1 to 100 characters")                 \
+    X(SCOPE_INVALID, 400, 0, "invalid_field",                                                      \
+      "scopes must be one or more of read, send and admin")                                        \
     X(CURSOR, 400, 0, "invalid_cursor",                                                            \
       "this cursor is not one that this server gave; begin anew without one")                      \
     X(CURSOR_EXPIRED, 410, 0, "cursor_expired",                                                    \
@@ -46,6 +49,8 @@
     X(PASSWORD_WRONG, 403, 0, "invalid_credentials", "the current password is wrong")              \
     X(DISABLED, 403, 4003, "account_disabled", "this account is disabled")                         \
     X(FORBIDDEN, 403, 0, "forbidden", "You don't have permission to access this resource")         \
+    X(INSUFFICIENT_SCOPE, 403, 0, "insufficient_scope",                                            \
+      "this token may not do this")                                                                \
     X(NOT_MEMBER, 403, 0, "forbidden", "you are not a participant of this conversation")           \
     X(NOT_OWNER, 403, 0, "forbidden", "only the owner may do this")                                \
     X(SYSTEM_ROOM, 403, 0, "forbidden", "a direct conversation cannot be changed this way")        \
@@ -62,6 +67,8 @@
       "this key was used for another message")                                                     \
     X(TOO_MANY_CONSUMERS, 409, 0, "too_many_consumers",                                            \
       "you have as many consumers as a user may have; delete one")                                 \
+    X(TOO_MANY_TOKENS, 409, 0, "too_many_tokens",                                                  \
+      "you have as many tokens as a user may have; revoke one")                                    \
     X(BODY_TOO_LARGE, 413, 1009, "body_too_large", "the body is too large")                        \
     X(MEDIA_TYPE, 415, 1003, "unsupported_media_type", "the body has to be JSON")                  \
     X(RATE_LIMITED, 429, 4009, "rate_limited", "Rate limit exceeded")                              \

@@ -82,3 +82,15 @@ enum error event_request_read(const struct target *t, struct arena *a, struct in
         out->wait = WAIT_MOST_S;
     return OK;
 }
+
+enum error event_request_narrow(struct event_request *r, const struct identity *me)
+{
+    if (!me->conversation_id)
+        return OK;
+    if (r->consumer || (r->filter.conversation && r->conversation.id != me->conversation_id))
+        return ERR_INSUFFICIENT_SCOPE;
+    if (!r->filter.conversation)
+        r->conversation = (struct ref){.id = me->conversation_id, .ms = -1};
+    r->filter.conversation = &r->conversation;
+    return OK;
+}

@@ -26,4 +26,8 @@ struct event_request {
 MUSTCHECK enum error event_request_read(const struct target *t, struct arena *a, struct input *in,
                                         const char *last_event_id, struct event_request *out);
 
+/* Narrows a request to what a script's token may read: with a token limited to one conversation, that
+ * conversation, and no consumer, which would be its user's. ERR_INSUFFICIENT_SCOPE. */
+MUSTCHECK enum error event_request_narrow(struct event_request *r, const struct identity *me);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "shared/validate.h"
 
+#include <errno.h>
 #include <json-c/json.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -286,4 +287,44 @@ enum error input_texts(struct input *in, const char *name, struct text *out, int
     for (int i = 0; e == OK && i < *count; i++)
         e = as_text(in, name, json_object_array_get_idx(array, (size_t)i), &out[i]);
     return e;
+}
+
+static enum error split(struct input *in, const char *name, struct text list, struct text *out, int most, int *count)
+{
+    *count = 0;
+    for (const char *at = list.s + strspn(list.s, " ,"); *at; at += strspn(at, " ,")) {
+        size_t len = strcspn(at, " ,");
+        if (*count == most)
+            return input_fail(in, ERR_INVALID_FIELD, "%s may have at most %d elements", name, most);
+        out[(*count)++] = (struct text){at, len};
+        at += len;
+    }
+    return OK;
+}
+
+enum error input_words(struct input *in, const char *name, struct text *out, int most, int *count)
+{
+    struct text list;
+    if (!json_object_is_type(member(in, name), json_type_string))
+        return input_texts(in, name, out, most, count);
+    enum error e = input_text(in, name, &list);
+    return e == OK ? split(in, name, list, out, most, count) : e;
+}
+
+enum error input_number_optional(struct input *in, const char *name, int64_t least, int64_t most, int64_t *out)
+{
+    struct json_object *value = member(in, name);
+    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+    char *end = "";
+    errno = 0;
+    int64_t number = json_object_is_type(value, json_type_int) ? json_object_get_int64(value)
+                     : *text >= '0' && *text <= '9'            ? strtoll(text, &end, 10)
+                                                               : least - 1;
+    if (!value)
+        return OK;
+    if (number < least || number > most || *end || errno)
+        return input_fail(in, ERR_INVALID_FIELD, "%s has to be a whole number from %lld to %lld", name,
+                          (long long)least, (long long)most);
+    *out = number;
+    return OK;
 }

@@ -49,6 +49,13 @@ MUSTCHECK enum error input_refs(struct input *in, const char *name, bool integer
 MUSTCHECK enum error input_texts(struct input *in, const char *name, struct text *out, int most,
                                  int *count);
 
+/* Words: an array of strings, or (forms) one string of words between spaces or commas. */
+MUSTCHECK enum error input_words(struct input *in, const char *name, struct text *out, int most, int *count);
+
+/* A whole number from least to most, or its digits in a string; *out stays as it is when absent or null. */
+MUSTCHECK enum error input_number_optional(struct input *in, const char *name, int64_t least, int64_t most,
+                                           int64_t *out);
+
 /* Sets the sentence; its value is e (which a function could not tell the analysers). */
 #define input_fail(in, e, ...) (input_say(in, __VA_ARGS__), (e))
 void input_say(struct input *in, const char *format, ...) __attribute__((format(printf, 2, 3)));

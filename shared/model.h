@@ -80,6 +80,15 @@ struct session_info {
     bool current; /* the one that asks */
 };
 
+/* A token for scripts, as its user sees it. */
+struct token_info {
+    int64_t id;
+    const char *label;
+    unsigned scopes;
+    int64_t conversation_id, conversation_created_at; /* 0: any */
+    int64_t created_at, expires_at, used_at;          /* the last two may be TIME_NONE */
+};
+
 /* How far a message got with one recipient. */
 struct delivery {
     int64_t user_id, user_created_at;

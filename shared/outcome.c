@@ -33,6 +33,7 @@ static const struct {
     {"already_contacts", ERR_ALREADY_CONTACTS},
     {"already_invited", ERR_ALREADY_INVITED},
     {"too_many", ERR_TOO_MANY_CONSUMERS},
+    {"too_many_tokens", ERR_TOO_MANY_TOKENS},
     {"bad_cursor", ERR_CURSOR},
     {"expired", ERR_CURSOR_EXPIRED},
 };

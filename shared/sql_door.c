@@ -28,14 +28,14 @@ const struct sql_statement sql_door[SQL_COUNT] = {
      * -> session, dialect, user_agent, address, created_at, used_at, expires_at, is it the one that asks */
     [SQL_SESSION_LIST] = {"session_list",
         "SELECT s.id, s.dialect, s.user_agent, s.address, s.created_at, s.used_at, s.expires_at, s.id = $2::bigint"
-        "  FROM sessions s WHERE s.user_id = $1::bigint AND s.revoked_at IS NULL"
+        "  FROM sessions s WHERE s.user_id = $1::bigint AND s.revoked_at IS NULL AND s.dialect <> 'token'"
         "   AND (s.expires_at > now() OR s.used_at > now() - $3::bigint * interval '1 s')"
         " ORDER BY s.id DESC LIMIT $4::bigint OFFSET $5::bigint"},
 
     /* user, session, its ms (NULL: any), address, request id -> true; no row when it is not there */
     [SQL_SESSION_END] = {"session_end",
         "SELECT session_revoke(s.id) FROM sessions s WHERE s.id = $2::bigint AND s.user_id = $1::bigint"
-        " AND ($3::bigint IS NULL OR epoch_ms(s.created_at) = $3::bigint) AND s.revoked_at IS NULL"
+        " AND ($3::bigint IS NULL OR epoch_ms(s.created_at) = $3::bigint) AND s.revoked_at IS NULL AND s.dialect <> 'token'"
         " AND audit_context($4, $5, 'ended by its user')"},
 
     /* user, session that asks, address, request id -> how many were ended */

@@ -42,6 +42,22 @@ bool dialect_integers(enum dialect d)
     return d == DIALECT_P2P || d == DIALECT_ROOMS;
 }
 
+static const char *const scopes[] = {"read", "send", "admin"};
+enum { SCOPES = sizeof scopes / sizeof *scopes };
+
+unsigned scope_parse(const char *name, size_t len)
+{
+    for (int i = 0; i < SCOPES; i++)
+        if (len == strlen(scopes[i]) && !strncmp(name, scopes[i], len))
+            return 1u << i;
+    return 0;
+}
+
+const char *scope_name(int i)
+{
+    return i < SCOPES ? scopes[i] : NULL;
+}
+
 /* ---- the key file ---- */
 
 static bool parse_hex(const char *hex, struct key *k)
@@ -195,6 +211,7 @@ static bool read_claims(jwt_t *jwt, const char *issuer, struct identity *out)
         .user_id = jwt_get_grant_int(jwt, "user_id"),
         .session_id = jwt_get_grant_int(jwt, "sid"),
         .expires = jwt_get_grant_int(jwt, "exp"),
+        .scopes = SCOPES_ALL,
     };
     if (!iss || strcmp(iss, issuer) || !subject || !id_parse_uuid(subject, &sub) || !username ||
         !dialect || !dialect_parse(dialect, &out->dialect) || !jwt_get_grant(jwt, "jti") ||

@@ -6,6 +6,7 @@
 #include "shared/error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* The published APIs. A token's `dialect` claim names the one that issued it. */
@@ -16,6 +17,14 @@ bool dialect_parse(const char *name, enum dialect *out);
 /* Do this dialect's clients see integers (/v1) rather than UUIDs (/api)? */
 bool dialect_integers(enum dialect d);
 
+/* What a token is good for. A login is good for everything; a script's token (token_store.h) has some of
+ * the first three, and never the last: signing in and out, passwords, tokens. */
+enum scope { SCOPE_READ = 1, SCOPE_SEND = 2, SCOPE_ADMIN = 4, SCOPE_LOGIN = 8, SCOPES_ALL = 15 };
+
+/* 0: there is none of this name. A login's has no name. */
+unsigned scope_parse(const char *name, size_t len);
+const char *scope_name(int i); /* of the bit 1 << i; NULL: no more */
+
 /* Who a request or socket is: what a verified token says. */
 struct identity {
     int64_t user_id;
@@ -23,6 +32,8 @@ struct identity {
     int64_t session_id;
     int64_t expires; /* seconds since the epoch */
     enum dialect dialect;
+    unsigned scopes;
+    int64_t conversation_id; /* the only one the token may touch; 0: any */
     char username[51];
 };
 

@@ -158,6 +158,11 @@ enum error validate_name(struct text t)
     return one_to_hundred(t) ? OK : ERR_NAME_INVALID;
 }
 
+enum error validate_label(struct text t)
+{
+    return one_to_hundred(t) ? OK : ERR_LABEL_INVALID;
+}
+
 enum error validate_password(struct text t)
 {
     return utf8_length(t.s, t.len) >= 8 && t.len <= 72 ? OK : ERR_PASSWORD_WEAK;

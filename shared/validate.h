@@ -23,6 +23,7 @@ MUSTCHECK enum error validate_username_alphanumeric(struct text t); /* 3-50 of A
 MUSTCHECK enum error validate_email(struct text t);                 /* addr-spec, at most 254 bytes */
 MUSTCHECK enum error validate_display_name(struct text t);          /* 1-100 characters */
 MUSTCHECK enum error validate_name(struct text t);                  /* of a group: 1-100 characters */
+MUSTCHECK enum error validate_label(struct text t);                 /* of a token: 1-100 characters */
 MUSTCHECK enum error validate_password(struct text t); /* at least 8 characters, at most 72 bytes */
 /* content of at most max bytes and media_url; either may be absent (s NULL), not both. An empty
  * content counts as absent only beside a media_url. */

@@ -44,6 +44,13 @@ struct json_object *view_problem(enum error e, const char *sentence)
     return o;
 }
 
+const char *view_challenge(enum error e)
+{
+    if (e == ERR_INSUFFICIENT_SCOPE)
+        return "Bearer error=\"insufficient_scope\"";
+    return e != OK && error_status(e) == 401 ? "Bearer" : "";
+}
+
 
 struct json_object *view_list(const char *name, int count,
                               struct json_object *(*item)(const void *list, int i),

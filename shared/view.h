@@ -28,6 +28,8 @@ struct json_object *view_uuid(int64_t id, int64_t created_us);
 
 /* RFC 9457 problem details with the members older clients read: the body of every HTTP error. */
 struct json_object *view_problem(enum error e, const char *sentence);
+/* The header WWW-Authenticate that goes with it (RFC 6750); "": none. */
+const char *view_challenge(enum error e);
 
 /* ---- dm, and what /api/v1 shares with it ---- */
 
@@ -49,6 +51,7 @@ struct json_object *view_conv_contact(const struct contact *c);
 struct json_object *view_conv_invitation(const struct invitation *i);
 struct json_object *view_conv_user(const struct user *u); /* another user: no email */
 struct json_object *view_conv_session(const struct session_info *s);
+struct json_object *view_token(const struct token_info *t); /* without its secret */
 struct json_object *view_conv_frame(const char *type, struct json_object *take_data);
 
 /* ---- what happened (view_event.c): the conv socket's frames, and their like on REST ---- */

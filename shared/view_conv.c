@@ -118,6 +118,24 @@ struct json_object *view_conv_frame(const char *type, struct json_object *take_d
     return o;
 }
 
+struct json_object *view_token(const struct token_info *t)
+{
+    struct json_object *o = json_object_new_object(), *scopes = json_object_new_array();
+    const char *name;
+    for (int i = 0; (name = scope_name(i)); i++)
+        if (t->scopes & 1u << i)
+            json_object_array_add(scopes, json_object_new_string(name));
+    json_object_object_add(o, "id", view_uuid(t->id, t->created_at));
+    json_object_object_add(o, "label", view_text(t->label));
+    json_object_object_add(o, "scopes", scopes);
+    json_object_object_add(o, "conversation_id",
+                           t->conversation_id ? view_uuid(t->conversation_id, t->conversation_created_at) : NULL);
+    json_object_object_add(o, "created_at", view_time(t->created_at));
+    json_object_object_add(o, "expires_at", view_time(t->expires_at));
+    json_object_object_add(o, "used_at", view_time(t->used_at));
+    return o;
+}
+
 struct json_object *view_conv_session(const struct session_info *s)
 {
     struct json_object *o = json_object_new_object();

@@ -29,13 +29,15 @@ KINDS = [
     (r"/contacts/\{(uuid|int)\}/(accept|reject)$", "invitation"),
     (r"/contacts/\{(uuid|int)\}$", "contact"),
     (r"/sessions/\{uuid\}$", "session"),
+    (r"/tokens/\{uuid\}$", "token"),
 ]
 
 #: What outsiders are told. Where it is the answer for what does not exist, they cannot tell them apart;
 #: of conversations the contract says 403 (groups: "on everything in a group or conversation that
 #: exists"), and their UUIDs cannot be guessed. Everybody may know of a person.
 TOLD = {"group": (403, "forbidden"), "direct": (403, "forbidden"), "message": (403, "forbidden"), "person or group": (403, "forbidden"),
-        "invitation": (404, "not_found"), "contact": (404, "not_found"), "session": (404, "not_found")}
+        "invitation": (404, "not_found"), "contact": (404, "not_found"), "session": (404, "not_found"),
+        "token": (404, "not_found")}
 
 OPERATIONS = {(op.method, pattern_of(op)): op for op in operations()}
 MISSING = {"uuid": "0193e000-0000-7000-bfff-ffffffffffff", "int": 987654321, "name": "nobody-of-this-name"}
@@ -81,7 +83,7 @@ class Place:
         self._ok(self.alice.call("POST", "/api/v1/contacts/invite", json={"username": self.outsiders["one who is invited"].name}))
         self.uuids = {"group": things["climbing"], "direct": things["direct"], "message": things["ropes"],
                       "invitation": things["invitation"], "contact": things["contact"], "person": self.bob.id,
-                      "person or group": things["climbing"], "session": self._session(stack)}
+                      "person or group": things["climbing"], "session": self._session(stack), "token": things["script"]}
 
     def _leave(self, group, who):
         self._ok(self.alice.call("POST", f"/api/v1/conversations/{group}/participants", json={"user_id": who.id}))

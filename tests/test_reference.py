@@ -10,7 +10,7 @@ import pytest
 
 from parley.api import fresh_name
 from parley.reference import (ROOT, World, assert_matches, media, operations, pattern_of, reference, resolve,
-                              routes)
+                              routes, scopes_beside)
 
 #: What no ordinary request is answered; tests of the limits and of faults show these.
 NOT_HERE = {"rate_limited", "internal_error", "bad_gateway", "unavailable", "gateway_timeout", "cursor_expired",
@@ -220,6 +220,9 @@ def test_requests_are_answered_as_documented(stack, op):
         served.append({**op.shown()[0], "form": True})
     if op.secured and not disabled:
         disabled = [{**op.shown()[0], "as": "disabled", "answers": "403 account_disabled"}]
+    if op.secured:
+        refused.append({**op.shown()[0], "as": "script", "scopes": scopes_beside(routes()[op.method, pattern_of(op)]),
+                        "answers": "403 insufficient_scope"})
     for case in refused:
         replay.case(case, world)
     replay.probe(world)

@@ -20,6 +20,7 @@ struct presence;
 struct receipts;
 struct revoked;
 struct sender;
+struct tokens;
 
 struct daemon {
     struct ev_loop *loop;
@@ -42,6 +43,7 @@ struct daemon {
     struct receipts *receipts; /* what was shown, to be written */
     struct events *events;   /* who waits for events without a socket */
     struct revoked *revoked; /* sessions and users whose tokens are good no more */
+    struct tokens *tokens;   /* those of scripts */
     struct addresses *addresses; /* where sockets come from */
     struct conn *conns;      /* every socket */
     int conn_count;

@@ -17,6 +17,7 @@
 #include "ws-daemon/revoked.h"
 #include "ws-daemon/sender.h"
 #include "ws-daemon/server.h"
+#include "ws-daemon/tokens.h"
 #include "ws-daemon/typing.h"
 
 #include <stdio.h>
@@ -173,7 +174,13 @@ static void close_user(struct daemon *d, int64_t user_id, int64_t session_id, en
 static void on_session_revoked(struct daemon *d, const struct change *c)
 {
     revoked_add_session(d->revoked, c->event.session_id);
+    tokens_ended(d->tokens, c->event.session_id);
     close_user(d, c->event.user_id, c->event.session_id, ERR_UNAUTHORIZED);
+}
+
+static void on_token_created(struct daemon *d, const struct change *c)
+{
+    tokens_made(d, c->event.session_id);
 }
 
 static void on_user_disabled(struct daemon *d, const struct change *c)
@@ -207,6 +214,7 @@ static const struct {
     {"contact_removed", on_personal},
     {"invitation_received", on_personal},
     {"session_revoked", on_session_revoked},
+    {"token_created", on_token_created},
     {"user_disabled", on_user_disabled},
     {"user_enabled", on_user_enabled},
 };

@@ -91,6 +91,7 @@ static void show_page(struct watcher *w, const struct event_page *p)
     arena_release(&a);
     w->status = 200;
     w->type = event_page_type(w->accept);
+    w->challenge = "";
     show(w, text, len, !stream);
 }
 
@@ -117,6 +118,7 @@ static void show_problem(struct watcher *w, enum error e, const char *sentence)
         w->status = error_status(e);
         metric_error(e);
         w->type = "application/problem+json";
+        w->challenge = view_challenge(e);
     }
     show(w, text, (size_t)len, true);
 }

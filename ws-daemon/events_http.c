@@ -5,7 +5,7 @@
 #include "shared/timefmt.h"
 #include "shared/validate.h"
 #include "ws-daemon/daemon.h"
-#include "ws-daemon/revoked.h"
+#include "ws-daemon/tokens.h"
 #include "ws-daemon/watcher.h"
 
 #include <errno.h>
@@ -37,18 +37,11 @@ static const char *other_header(struct lws *wsi, const char *name, char buffer[H
 static enum error authenticate(struct watcher *w)
 {
     char text[HEADER_MOST];
-    const struct daemon *d = w->daemon;
     const char *value = header(w->wsi, WSI_TOKEN_HTTP_AUTHORIZATION, text);
-    struct identity me;
     if (!value || strncasecmp(value, "Bearer ", 7))
         return ERR_UNAUTHORIZED;
     value += 7;
-    enum error e = token_verify(&d->keyring, d->config.issuer, value + strspn(value, " "), &me);
-    if (e == OK)
-        e = revoked_check(d->revoked, &me);
-    if (e == OK)
-        w->me = me;
-    return e;
+    return tokens_check(w->daemon, value + strspn(value, " "), SCOPE_READ, true, &w->me);
 }
 
 /* The parameters: libwebsockets has split and decoded them. */
@@ -78,7 +71,8 @@ static enum error read_request(struct watcher *w, struct input *in)
     w->accept = accept_of(header(w->wsi, WSI_TOKEN_HTTP_ACCEPT, text));
     if ((e = authenticate(w)) || (e = read_target(w, &t)))
         return e;
-    return event_request_read(&t, &w->arena, in, other_header(w->wsi, "last-event-id:", text), &w->ask);
+    e = event_request_read(&t, &w->arena, in, other_header(w->wsi, "last-event-id:", text), &w->ask);
+    return e == OK ? event_request_narrow(&w->ask, &w->me) : e;
 }
 
 /* ---- the peer ---- */
@@ -182,8 +176,8 @@ static bool write_head(struct watcher *w)
     }
     add(&h, "cache-control:", "no-store");
     add(&h, "x-accel-buffering:", "no"); /* to a proxy in between */
-    if (w->status == 401)
-        add(&h, "www-authenticate:", "Bearer");
+    if (*w->challenge)
+        add(&h, "www-authenticate:", w->challenge);
     if (w->status == 429 || w->status == 503)
         add(&h, "retry-after:", "1");
     add_cors(&h, w);

@@ -22,6 +22,7 @@
 #include "ws-daemon/revoked.h"
 #include "ws-daemon/sender.h"
 #include "ws-daemon/server.h"
+#include "ws-daemon/tokens.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -296,6 +297,7 @@ int main(int argc, char **argv)
     d.loop = ev_default_loop(0);
     d.hub = hub_new();
     d.revoked = revoked_new(&d.config);
+    d.tokens = tokens_new();
     d.addresses = addresses_new();
     metrics_start(DAEMON, &requests);
     int status = monitor_open(&monitor, &d.config) && listener_open(&d) && server_new(&d) ? run(&d, &monitor) : EX_CONFIG;
@@ -303,6 +305,7 @@ int main(int argc, char **argv)
     server_free(&d);
     stop_parts(&d);
     revoked_free(d.revoked);
+    tokens_free(d.tokens);
     addresses_free(d.addresses);
     hub_free(d.hub);
     ev_loop_destroy(d.loop);

@@ -4,9 +4,11 @@
 
 #include "shared/query.h"
 #include "shared/timefmt.h"
+#include "shared/token_store.h"
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/feed.h"
 #include "ws-daemon/pgpipe.h"
+#include "ws-daemon/tokens.h"
 
 #include <stdlib.h>
 #include <uthash.h>
@@ -115,10 +117,9 @@ int revoked_count(const struct revoked *r)
 static void on_loaded(void *arg, enum error e, PGresult **results, int count, const char *constraint)
 {
     struct loading l = *(struct loading *)arg;
-    (void)count;
     (void)constraint;
     free(arg);
-    if (e != OK) { /* not without the set: no door is opened before it is here */
+    if (e != OK || count < 2) { /* not without the set: no door is opened before it is here */
         pgpipe_reset(feed_pipe(l.daemon->feed), "the revoked sessions could not be read");
         return;
     }
@@ -132,18 +133,20 @@ static void on_loaded(void *arg, enum error e, PGresult **results, int count, co
             add(&l.daemon->revoked->sessions, number,
                 time_seconds() + (double)(l.daemon->revoked->keep + 1 - ago)); /* ago is rounded */
     }
+    tokens_loaded(l.daemon->tokens, results[1]);
     l.done(l.daemon);
 }
 
 void revoked_load(struct daemon *d, void (*done)(struct daemon *d))
 {
-    struct query q;
+    struct query q[2];
     struct loading *l = malloc(sizeof *l);
     if (!l)
         abort();
     *l = (struct loading){d, done};
-    query_init(&q, SQL_REVOKED);
-    query_int(&q, d->revoked->keep);
-    if (pgpipe_submit(feed_pipe(d->feed), &q, 1, on_loaded, l) != OK)
+    query_init(&q[0], SQL_REVOKED);
+    query_int(&q[0], d->revoked->keep);
+    token_identities_query(&q[1], 0);
+    if (pgpipe_submit(feed_pipe(d->feed), q, 2, on_loaded, l) != OK)
         free(l);
 }

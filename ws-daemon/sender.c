@@ -299,6 +299,8 @@ enum error sender_submit(struct conn *c, const struct new_message *m)
     if (!pgpipe_is_up(s->pipe) || s->backlog >= BACKLOG_MOST ||
         s->backlog_bytes >= BACKLOG_BYTES)
         return ERR_UNAVAILABLE;
+    if (!(c->me.scopes & SCOPE_SEND))
+        return ERR_INSUFFICIENT_SCOPE;
     if (m->recipient && m->recipient->id == c->me.user_id)
         return ERR_SELF_MESSAGE;
     struct job *j = calloc(1, sizeof *j);

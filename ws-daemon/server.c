@@ -17,7 +17,7 @@
 #include "ws-daemon/presence.h"
 #include "ws-daemon/receipts.h"
 #include "ws-daemon/replay.h"
-#include "ws-daemon/revoked.h"
+#include "ws-daemon/tokens.h"
 #include "ws-daemon/typing.h"
 
 #include <json-c/json.h>
@@ -128,15 +128,15 @@ static int refuse(struct lws *wsi, enum error e)
     size_t len;
     const char *body = json_object_to_json_string_length(
         problem, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+    const char *challenge = view_challenge(e);
     char request_id[33];
     find_request_id(wsi, request_id, sizeof request_id);
     metric_error(e);
     log_event(LOG_INFO, "socket_refused", log_text("request_id", request_id), log_text("code", error_code(e)));
     bool good =
         !lws_add_http_common_headers(wsi, (unsigned)error_status(e), "application/problem+json", len, &p, end) &&
-        (error_status(e) != 401 ||
-         !lws_add_http_header_by_name(wsi, (const unsigned char *)"www-authenticate:",
-                                      (const unsigned char *)"Bearer", 6, &p, end)) &&
+        (!*challenge || !lws_add_http_header_by_name(wsi, (const unsigned char *)"www-authenticate:",
+                                                     (const unsigned char *)challenge, (int)strlen(challenge), &p, end)) &&
         ((error_status(e) != 503 && error_status(e) != 429) ||
          !lws_add_http_header_by_name(wsi, (const unsigned char *)"retry-after:", (const unsigned char *)"1", 1,
                                       &p, end)) &&
@@ -164,15 +164,15 @@ static int on_handshake(struct lws *wsi, struct session *s)
     struct address *address = NULL;
     h.has_token = find_token(wsi, &h);
     if (h.has_token)
-        h.token = token_verify(&d->keyring, d->config.issuer, h.text, &h.me);
-    if (h.token == OK)
-        h.token = revoked_check(d->revoked, &h.me);
+        h.token = tokens_check(d, h.text, SCOPE_READ, false, &h.me);
     if (!choose_dialect(wsi, &h))
         return refuse(wsi, ERR_NOT_FOUND);
     if (!origin_good(wsi, d))
         return refuse(wsi, ERR_ORIGIN);
     if (!d->serving)
         return refuse(wsi, ERR_UNAVAILABLE);
+    if (h.token == ERR_INSUFFICIENT_SCOPE)
+        return refuse(wsi, h.token);
     if (h.token != OK && (!h.ops || h.ops->bad_token == BAD_TOKEN_HTTP))
         return refuse(wsi, h.token == ERR_DISABLED ? h.token : ERR_UNAUTHORIZED);
     if (!address_good(wsi, d, &address))
@@ -211,9 +211,7 @@ enum error server_authenticate(struct conn *c, struct input *in)
     struct text token;
     enum error e = input_text(in, "token", &token);
     if (e == OK)
-        e = token_verify(&d->keyring, d->config.issuer, token.s, &who);
-    if (e == OK)
-        e = revoked_check(d->revoked, &who);
+        e = tokens_check(d, token.s, SCOPE_READ, false, &who);
     if (e == OK && c->me.user_id && c->me.user_id != who.user_id)
         e = ERR_UNAUTHORIZED;
     if (e == OK)

@@ -41,6 +41,7 @@ struct watcher {
     /* The answer. */
     int status;
     const char *type;
+    const char *challenge; /* the header WWW-Authenticate; "": none */
     bool headed;     /* the headers are out, or on their way */
     bool last;       /* then the connection is closed */
     char origin[256]; /* of the page that asks; "": none */

@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker, RefResolver
 
-from .api import account, fresh_name
+from .api import Dm, account, fresh_name
 from .check import number_of
 from .stack import binary
 
@@ -151,6 +151,15 @@ def routes():
     return {(method, pattern): set(guards.split("|")) for method, pattern, guards, _ in lines}
 
 
+#: What a script's token needs for a route; where none of these stands, it will not do at all.
+SCOPES = ("read", "send", "admin")
+
+
+def scopes_beside(guards):
+    """All scopes but the one a route with these guards needs."""
+    return [s for s in SCOPES if s.upper() not in guards]
+
+
 def pattern_of(op):
     """The reference's path as the route table writes it."""
     types = {p["name"]: next((t for t, ref in SEGMENTS.items() if p["schema"].get("$ref") == ref), "{name}")
@@ -173,10 +182,14 @@ class World:
         self.things["tokens"] = {"access": alice.token, "refresh": alice.refresh_token}
         alice.another_device()
         self._keep("session", self._make("alice", "GET", "/sessions")["sessions"][0]["id"])
+        self._keep("script", self.script_token(["read"])["token"]["id"])
         self._befriend()
         self._converse()
         self._make("alice", "GET", "/events?consumer=backup-bot")
         self._table = self._translation()
+
+    def script_token(self, scopes, **more):
+        return self._make("alice", "POST", "/tokens", {"label": "a script", "scopes": scopes, **more})
 
     @staticmethod
     def _person(p):
@@ -256,8 +269,15 @@ class World:
         return token
 
     def caller(self, case):
-        """Who makes a case's request. A disabled account is Alice's, from then on."""
+        """Who makes a case's request. A disabled account is Alice's, from then on; a script is hers, with the
+        case's scopes; a hoarder has as many tokens as one may have."""
         who = case.get("as", "alice")
+        if who == "script":
+            return Dm(self.stack, self.script_token(case["scopes"])["secret"])
+        if who == "hoarder":
+            for _ in range(100):
+                self.script_token(["read"])
+            who = "alice"
         if who == "disabled":
             self.stack.disable(self.people["alice"].name)
             who = "alice"

@@ -44,6 +44,7 @@ static const struct identity alice = {
     .user_created = 1767225600123000,
     .session_id = 7,
     .dialect = DIALECT_CONV,
+    .scopes = SCOPES_ALL,
     .username = "alice",
 };
 
