@@ -275,7 +275,7 @@ class World:
         if who == "script":
             return Dm(self.stack, self.script_token(case["scopes"])["secret"])
         if who == "hoarder":
-            for _ in range(100):
+            for _ in range(100 - len(self._make("alice", "GET", "/tokens?limit=100")["tokens"])):
                 self.script_token(["read"])
             who = "alice"
         if who == "disabled":
