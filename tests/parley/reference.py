@@ -188,8 +188,8 @@ class World:
         self._make("alice", "GET", "/events?consumer=backup-bot")
         self._table = self._translation()
 
-    def script_token(self, scopes, **more):
-        return self._make("alice", "POST", "/tokens", {"label": "a script", "scopes": scopes, **more})
+    def script_token(self, scopes, who="alice"):
+        return self._make(who, "POST", "/tokens", {"label": "a script", "scopes": scopes})
 
     @staticmethod
     def _person(p):
@@ -270,14 +270,15 @@ class World:
 
     def caller(self, case):
         """Who makes a case's request. A disabled account is Alice's, from then on; a script is hers, with the
-        case's scopes; a hoarder has as many tokens as one may have."""
+        case's scopes; the hoarder is
+        Erin, who then has as many tokens as one may have."""
         who = case.get("as", "alice")
         if who == "script":
             return Dm(self.stack, self.script_token(case["scopes"])["secret"])
         if who == "hoarder":
-            for _ in range(100 - len(self._make("alice", "GET", "/tokens?limit=100")["tokens"])):
-                self.script_token(["read"])
-            who = "alice"
+            for _ in range(100 - len(self._make("erin", "GET", "/tokens?limit=100")["tokens"])):
+                self.script_token(["read"], "erin")
+            who = "erin"
         if who == "disabled":
             self.stack.disable(self.people["alice"].name)
             who = "alice"
