@@ -142,7 +142,7 @@ void doctor_logs(struct doctor *d)
             continue;
         betrayed++;
         verdict(&d->verdicts, VERDICT_BAD, "log",
-                error_log ? "error_log … emerg; in the http block" : "log_format parley and access_log … parley; as in nginx.conf",
+                error_log ? "error_log … emerg; as in nginx.conf" : "log_format parley and access_log … parley; as in nginx.conf",
                 "The token of a request stands in %s.", d->logs[i].path);
     }
     if (!betrayed)

@@ -9,8 +9,8 @@ set -euo pipefail
 build="gcc make pkg-config libc6-dev libcrypt-dev libcurl4-openssl-dev libev-dev libfcgi-dev
        libjson-c-dev libjwt-dev libpq-dev libssl-dev libwebsockets-dev uthash-dev"
 run="curl libwebsockets-evlib-ev s6"
-test="jq libcmocka-dev prometheus python3-aiosmtpd python3-psycopg2 python3-pytest python3-pytest-xdist
-      python3-jsonschema python3-requests python3-websocket python3-yaml mandoc"
+test="apache2-bin jq libcmocka-dev mandoc php8.2-fpm prometheus python3-aiosmtpd python3-jsonschema python3-psycopg2
+      python3-pytest python3-pytest-xdist python3-requests python3-websocket python3-yaml"
 format="clang-format"
 deb="debhelper dpkg-dev fakeroot lintian"
 fuzz="clang libclang-rt-14-dev"
@@ -81,3 +81,7 @@ hold_services
 apt update
 # shellcheck disable=SC2086  # a list of words
 apt install --no-install-recommends $packages
+# The tests start it themselves, on a socket of their own; nobody wants it after the next boot.
+case " $packages " in
+*" php8.2-fpm "*) $SUDO systemctl disable php8.2-fpm.service >/dev/null 2>&1 || true ;;
+esac

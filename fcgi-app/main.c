@@ -51,16 +51,29 @@ static int serve(struct app *app)
     return pool_run(app, fd, &monitor, e == OK) ? 0 : EX_CONFIG;
 }
 
+/* A web server makes arguments of a CGI request's query (RFC 3875, 4.4), so they are a stranger's and
+ * are not looked at; the file of settings is named by the environment instead. */
+static enum config_result load_for_cgi(char *program, struct config *config)
+{
+    char option[] = "--config", *path = getenv("PARLEY_CONFIG");
+    char *argv[] = {program, option, path, NULL};
+    bool check_sql;
+    return config_load("fcgi-app", path ? 3 : 1, argv, config, &check_sql);
+}
+
 int main(int argc, char **argv)
 {
     struct config config;
     struct app app = {.config = &config};
-    bool check_sql = false;
+    bool check_sql = false, cgi = getenv("GATEWAY_INTERFACE");
+    if (cgi)
+        argc = 1;
     if (argc == 2 && !strcmp(argv[1], "--routes")) {
         router_print(stdout);
         return 0;
     }
-    enum config_result result = config_load("fcgi-app", argc, argv, &config, &check_sql);
+    enum config_result result = cgi ? load_for_cgi(argv[0], &config)
+                                    : config_load("fcgi-app", argc, argv, &config, &check_sql);
     if (result != CONFIG_OK)
         return result == CONFIG_BAD ? EX_CONFIG : 0;
     db_init(&app.db, &config);

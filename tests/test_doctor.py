@@ -93,12 +93,12 @@ BROKEN = {
     "slow uploads reach the workers": ("fastcgi_request_buffering on;", "fastcgi_request_buffering off;", "buffering",
                                        "fastcgi_request_buffering on;"),
     "few files for nginx": ("worker_rlimit_nofile", "worker_rlimit_nofile 300; #", "files", "worker_rlimit_nofile 20000;"),
-    "sockets go to a worker": ("location ~ ^/(ws|ws/chat|api/v1/ws|v1/messages/ws)$ {", "location = /nowhere {", "upgrade",
+    "sockets go to a worker": ("location ~ ^/(ws|ws/chat|api/v1/ws|v1/messages/ws)$ {", "location ~ ^/nowhere$ {", "upgrade",
                                "location ~ ^/(ws|"),
     "the pool is elsewhere": ("/api.sock", "/apis.sock", "reach", "upstream parley_api"),
     "the auth pool is elsewhere": ("/auth.sock", "/auths.sock", "auth-pool", "parley_auth"),
     "the daemon is elsewhere": ("/ws.sock", "/wss.sock", "upgrade", "upstream parley_ws"),
-    "the API is nowhere": (REST, "location = /nowhere {", "reach", "fastcgi_pass parley_api"),
+    "the API is nowhere": (REST, "location ~ ^/nowhere$ {", "reach", "fastcgi_pass parley_api"),
 }
 
 
