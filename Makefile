@@ -123,7 +123,8 @@ install: all  ## put everything under PREFIX (/usr/local), settings in SYSCONFDI
 	install -m 755 docs/scripts/parley-sendmail $(DESTDIR)$(DATADIR)/scripts
 	$(call NGINX_PART,http) >$(DESTDIR)$(DATADIR)/nginx/http.conf
 	$(call NGINX_PART,server) >$(DESTDIR)$(DATADIR)/nginx/server.conf
-	install -m 644 ctl/apache.conf ctl/apache-cgi.conf $(DESTDIR)$(DATADIR)
+	install -m 644 ctl/apache.conf $(DESTDIR)$(DATADIR)
+	sed -e 's|/usr/libexec/parley|$(LIBEXECDIR)|' -e 's|/etc/parley|$(SYSCONFDIR)|' ctl/apache-cgi.conf >$(DESTDIR)$(DATADIR)/apache-cgi.conf
 	install -m 644 README.md LICENSE nginx.conf $(wildcard docs/*.md docs/*.yaml docs/*.json) $(DESTDIR)$(DOCDIR)
 	cd ctl/systemd && for unit in parley*.target parley*.socket parley*.service parley-.service.d/*; do \
 	    $(FILL_IN) $$unit >$(DESTDIR)$(UNITDIR)/$$unit || exit 1; done

@@ -150,7 +150,8 @@ void worker_run(struct app *app, int listen_fd)
 
 /* ---- CGI ---- */
 
-/* A CGI program may read CONTENT_LENGTH bytes and no more (RFC 3875, 4.2): *from are left. */
+/* A CGI program may read CONTENT_LENGTH bytes and no more (RFC 3875, 4.2): *from are left. A body that came
+ * in chunks has no length that the web server knew: it ends where standard input does. */
 static size_t read_standard(void *from, char *to, size_t n)
 {
     size_t *left = from;
@@ -165,7 +166,7 @@ void worker_cgi(struct app *app)
     struct reply out = {0};
     struct text head, body;
     const char *length = getenv("CONTENT_LENGTH");
-    size_t left = length ? strtoul(length, NULL, 10) : 0;
+    size_t left = length ? strtoul(length, NULL, 10) : getenv("HTTP_TRANSFER_ENCODING") ? SIZE_MAX : 0;
     int64_t start = time_now();
     request_init(&req, app, environ, (struct source){read_standard, &left});
     router_serve(&req, &out);
