@@ -1,0 +1,133 @@
+#!/bin/bash
+# What tests/deb.sh does inside its machine: one line a check, "all well" at the end.
+set -euo pipefail
+export DEBIAN_FRONTEND=noninteractive HOME=/root LC_ALL=C.UTF-8
+URL=http://127.0.0.1
+cd /test
+
+check() {       # check WHAT COMMAND...
+    local what=$1
+    shift
+    if "$@" >/test/last 2>&1; then
+        echo "ok    $what"
+    else
+        echo "WRONG $what"
+        sed 's/^/      /' /test/last | tail -n 25
+        journalctl -n 30 -q --no-pager 2>/dev/null | sed 's/^/      /' || true
+        exit 1
+    fi
+}
+
+as_parley() { runuser -u parley -- psql -XAtqc "$1" parley; }
+field() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p"; }
+install_package() { apt-get -qy --no-download -o Dpkg::Use-Pty=0 install "$1"; }
+
+has_mode() { [ "$(stat -c '%a %U:%G' "$1")" = "$2" ]; }
+units() { systemctl list-unit-files 'parley*' --no-legend --plain | cut -d ' ' -f 1; }
+running() { systemctl is-active parley.target parley-api parley-auth parley-ws@1 parley-courier; }
+soon() { for _ in {1..100}; do ! "$@" || return 0; sleep 0.1; done; return 1; }
+
+# ---- installed, with the defaults
+
+check "installs with its defaults" install_package ./first.deb
+grep -E '^(migrate:|parley:)' last | sed 's/^/      /' || true
+check "made its user" id parley
+check "its settings are closed to others" has_mode /etc/parley/parley.env "640 root:parley"
+check "uses the local PostgreSQL as its own user" grep "^DATABASE_URL=.*dbname='parley' user='parley'" /etc/parley/parley.env
+check "the schema is there" as_parley 'SELECT max(version) FROM schema_migrations'
+check "its units are valid" bash -c 'systemd-analyze verify $(systemctl list-unit-files "parley*" --no-legend --plain | cut -d " " -f 1 | sed "s/@\./@1./") 2>&1 | grep -v "nothing to do" | tee /dev/stderr | (! grep parley)'
+check "all of it runs" soon running
+for service in parley-api parley-auth parley-ws@1 parley-courier; do
+    echo "      $(systemd-analyze security --no-pager $service.service 2>/dev/null | tail -n 1 | sed 's/^[^O]*//')"
+done
+check "starts with the machine" systemctl is-enabled parley.target
+
+# ---- behind the nginx that came with it
+
+cat >/etc/nginx/sites-available/default <<'EOF'
+server {
+    listen 80 default_server;
+    root /var/www/html;
+    include snippets/parley.conf;
+    location / {
+        try_files $uri $uri/ =404;
+    }
+}
+EOF
+check "nginx takes the snippet" nginx -t
+check "nginx runs" systemctl reload-or-restart nginx
+
+register() {
+    curl -sf "$URL/api/v1/auth/register" --json "{\"username\": \"$1\", \"email\": \"$1@example.org\", \"password\": \"correct horse\"}" >"$1.json"
+}
+check "alice has an account" register alice
+check "bob has an account" register bob
+ALICE=$(field access_token <alice.json)
+BOB_ID=$(sed -n 's/.*"user": *{"id": *"\([^"]*\)".*/\1/p' bob.json)
+[ -n "$BOB_ID" ] || BOB_ID=$(field id <bob.json)
+send() {
+    curl -sf -m 20 -o sent -H "Authorization: Bearer $ALICE" "$URL/api/v1/messages/dm" -d "recipient_id=$BOB_ID" --data-urlencode "content=$1"
+}
+stored() { as_parley "SELECT count(*) FROM messages WHERE content LIKE '$1'"; }
+check "a message goes through" send "the first"
+check "and is stored once" test "$(stored 'the first')" = 1
+socket() {      # what Alice's socket gets in three seconds
+    curl -s -N -m 3 -H "Authorization: Bearer $ALICE" -H 'Connection: Upgrade' -H 'Upgrade: websocket' \
+        -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: UGFybGV5IHNheXMgaGkhIQ==' "$URL/ws/chat" | grep -a "$1"
+}
+socket "on the socket" >frame & listener=$!
+sleep 1
+check "another goes through" send "on the socket"
+check "a socket gets it" wait $listener
+check "parleyctl finds its settings" parleyctl config check
+parleyctl doctor $URL >doctor 2>&1 || true
+sed 's/^/      /' doctor
+
+# ---- upgraded while people talk
+
+talk() {
+    local n=0
+    : >acknowledged
+    : >refused
+    while [ ! -e enough ]; do
+        n=$((n + 1))
+        if send "upgrade $n"; then echo $n >>acknowledged; else echo "$n $?" >>refused; fi
+    done
+}
+talk & talker=$!
+sleep 1
+before=$(systemctl show -P MainPID parley-api)
+check "upgrades to a later version" install_package ./later.deb
+sleep 2
+touch enough
+wait $talker
+check "the later version is installed" bash -c "dpkg-query -W -f '\${Version}' parley | grep later1"
+check "its programs were restarted" test "$(systemctl show -P MainPID parley-api)" != "$before"
+check "all of it runs" soon running
+echo "      $(wc -l <acknowledged) messages acknowledged meanwhile, $(wc -l <refused) refused: $(tr '\n' ' ' <refused)"
+check "every acknowledged message is there" test "$(stored 'upgrade %')" -ge "$(wc -l <acknowledged)"
+check "none of them twice" test "$(as_parley "SELECT count(*) - count(DISTINCT content) FROM messages")" = 0
+check "no request was refused" test ! -s refused
+
+# ---- kept by a removal, gone with a purge
+
+check "is removed" apt-get -qy remove parley
+check "its settings stay" test -e /etc/parley/parley.env
+check "its data stay" test "$(runuser -u postgres -- psql -XAtqc 'SELECT count(*) FROM messages' parley)" -gt 2
+check "is installed again" install_package ./later.deb
+check "and runs" soon running
+check "with its data" test "$(stored 'the first')" = 1
+echo 'parley parley/purge boolean true' | debconf-set-selections
+echo 'parley parley/dbconfig-remove boolean true' | debconf-set-selections
+check "is purged" apt-get -qy purge parley
+check "its database is gone" test "$(runuser -u postgres -- psql -XAtqc "SELECT count(*) FROM pg_database WHERE datname = 'parley'" postgres)" = 0
+left() {
+    find / -xdev \( -path /proc -o -path /sys -o -path /test -o -path /tmp -o -path /var/cache/apt -o -path /var/log -o -path /run \) -prune \
+        -o -iname '*parley*' -print
+    find /run /var/log -maxdepth 2 -iname '*parley*' ! -name '*.log'
+}
+left >leftovers
+check "and so is every file" test ! -s leftovers || cat leftovers
+sed -i '/parley/d' /etc/nginx/sites-available/default
+check "nginx goes on without it" nginx -t
+echo "all well"
