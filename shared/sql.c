@@ -171,6 +171,10 @@ static const struct sql_statement statements[SQL_COUNT] = {
         "   AND ($3::bigint IS NULL OR epoch_ms(c.created_at) = $3::bigint)"
         "   AND ($5::bigint IS NULL OR epoch_ms(u.created_at) = $5::bigint)"},
 
+    /* how many at most -> posted, refused, are there more? (messages from SQL, db/0011_chat_post.sql) */
+    [SQL_POSTS_DELIVER] = {"posts_deliver",
+        "SELECT d.delivered, d.refused, d.due FROM chat_posts_deliver($1::bigint) d"},
+
     /* conversations (bigint[] text) -> conversation, member; in order */
     [SQL_MEMBERS] = {"members",
         "SELECT p.conversation_id, p.user_id FROM participants p"

@@ -26,6 +26,7 @@ enum sql {
     SQL_MEMBERS,
     SQL_MEMBERSHIP,
     SQL_TYPING,
+    SQL_POSTS_DELIVER,
     /* sql_people.c */
     SQL_DIRECT_START,
     SQL_GROUP_CREATE,

@@ -16,6 +16,7 @@ struct hub;
 struct lws_context;
 struct pgpipe;
 struct onlookers;
+struct posts;
 struct presence;
 struct receipts;
 struct revoked;
@@ -42,6 +43,7 @@ struct daemon {
     struct onlookers *onlookers; /* who is told of that */
     struct receipts *receipts; /* what was shown, to be written */
     struct events *events;   /* who waits for events without a socket */
+    struct posts *posts;     /* messages that were posted from SQL */
     struct revoked *revoked; /* sessions and users whose tokens are good no more */
     struct tokens *tokens;   /* those of scripts */
     struct addresses *addresses; /* where sockets come from */

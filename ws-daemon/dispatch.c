@@ -12,6 +12,7 @@
 #include "ws-daemon/hub.h"
 #include "ws-daemon/onlookers.h"
 #include "ws-daemon/pgpipe.h"
+#include "ws-daemon/posts.h"
 #include "ws-daemon/presence.h"
 #include "ws-daemon/replay.h"
 #include "ws-daemon/revoked.h"
@@ -348,6 +349,8 @@ static void on_said(void *arg, const char *payload)
 {
     if (!strncmp(payload, "presence ", 9))
         onlookers_said(arg, payload);
+    else if (!strcmp(payload, POSTS_SAID))
+        posts_look(arg);
     else
         typing_said(arg, payload);
 }

@@ -17,6 +17,7 @@
 #include "ws-daemon/listener.h"
 #include "ws-daemon/onlookers.h"
 #include "ws-daemon/pgpipe.h"
+#include "ws-daemon/posts.h"
 #include "ws-daemon/presence.h"
 #include "ws-daemon/receipts.h"
 #include "ws-daemon/revoked.h"
@@ -186,6 +187,7 @@ static void start_parts(struct daemon *d)
     d->onlookers = onlookers_new(d);
     d->receipts = receipts_new(d);
     d->events = events_new(d);
+    d->posts = posts_new(d);
     d->feed = feed_new(d->loop, &d->config, dispatch_owner(d));
 }
 
@@ -198,6 +200,7 @@ static void stop_parts(struct daemon *d)
     presence_free(d->presence);
     onlookers_free(d->onlookers);
     receipts_free(d->receipts);
+    posts_free(d->posts);
 }
 
 /* May wait a second, as long as nothing is served but refusals. */
