@@ -30,6 +30,7 @@ KINDS = [
     (r"/contacts/\{(uuid|int)\}$", "contact"),
     (r"/sessions/\{uuid\}$", "session"),
     (r"/tokens/\{uuid\}$", "token"),
+    (r"/consumers/\{name\}", "own"),     # a name the caller gives: everybody has their own of each
 ]
 
 #: What outsiders are told. Where it is the answer for what does not exist, they cannot tell them apart;
@@ -52,7 +53,7 @@ def kinds(pattern):
     return found
 
 
-NAMING = [route for route in routes() if "{" in route[1]]
+NAMING = [route for route in routes() if "{" in route[1] and kinds(route[1]) != ["own"]]
 GUARDED = [route for route, guards in routes().items() if guards & {"AUTH", "AUTH_TOKEN"}]
 FOREIGN = [route for route in NAMING if set(kinds(route[1])) & set(TOLD)]
 name_of = "{0[0]} {0[1]}".format
@@ -101,7 +102,7 @@ class Place:
     def segment(self, form, kind):
         """The name of a thing in the form of a route's segment."""
         if form == "name":
-            return self.bob.name
+            return {"person": self.bob.name, "own": "backup-bot"}[kind]
         return self.uuids[kind] if form == "uuid" else number_of(self.uuids[kind])
 
 
