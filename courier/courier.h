@@ -3,6 +3,7 @@
 #define PARLEY_COURIER_COURIER_H
 
 #include "courier/message.h"
+#include "courier/reach.h"
 #include "courier/smtp.h"
 #include "shared/config.h"
 #include "shared/monitor.h"
@@ -16,6 +17,7 @@ struct courier {
     struct mailbox from;   /* MAIL_FROM */
     struct smtp *smtp;     /* NULL: SENDMAIL, or the log */
     struct monitor monitor;
+    struct reach reach;    /* CALLBACK_ALLOW */
     sigset_t signals;      /* what was blocked when the program started */
 };
 

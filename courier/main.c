@@ -1,5 +1,7 @@
 /* courier: sends the mail that requests have left in the outbox, so that no request waits for a mail
- * server, and deletes messages that are too old. Any number may run, on any number of hosts. */
+ * server, posts what happens in conversations to their callbacks, and deletes messages that are too
+ * old. Any number may run, on any number of hosts. */
+#include "courier/callbacks.h"
 #include "courier/courier.h"
 #include "courier/outbox.h"
 #include "courier/settings.h"
@@ -13,7 +15,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
-enum { LOOK_MS = 1000 };
+enum { LOOK_MS = 1000, CONNECTIONS = 2 };
 static const int64_t SWEEP_US = INT64_C(3600) * 1000000;
 
 /* Deletes a few messages, when it is time; answers when it is the next time. */
@@ -30,7 +32,8 @@ static int64_t forget(struct courier *c, int64_t at)
     return time_now() + step.wait_ms * 1000;
 }
 
-static void run(struct courier *c)
+/* False: the callbacks' process is gone, and the service manager is to start both anew. */
+static bool run(struct courier *c, pid_t callbacks)
 {
     int64_t sweep_at = 0, forget_at = 0;
     const char *by = c->smtp ? "smtp" : *c->config.sendmail ? "sendmail" : "log";
@@ -44,8 +47,14 @@ static void run(struct courier *c)
         while (!stop_asked() && outbox_send_next(c))
             ;
         forget_at = forget(c, forget_at);
+        if (callbacks_ended(callbacks)) {
+            log_event(LOG_ERROR, "callbacks_ended");
+            return false;
+        }
     } while (!stop_wait(LOOK_MS));
+    callbacks_stop(callbacks);
     log_event(LOG_NOTICE, "stopped");
+    return true;
 }
 
 /* For the monitor: how much there is to do, for all couriers together. */
@@ -66,18 +75,21 @@ static int serve(struct courier *c)
     if (!monitor_open(&c->monitor, &c->config))
         return EX_CONFIG;
     monitor_keep(&c->monitor);
-    while ((e = db_check(&c->db, 1, DB_PATIENCE_MS)) == ERR_UNAVAILABLE)
+    while ((e = db_check(&c->db, CONNECTIONS, DB_PATIENCE_MS)) == ERR_UNAVAILABLE)
         ; /* it takes its time */
     if (e != OK)
         return EX_CONFIG;
-    if (*c->config.smtp_url && !(c->smtp = smtp_new(&c->config)))
-        return EX_SOFTWARE;
+    db_release(&c->db); /* a process has its own connection */
+    db_init(&c->db, &c->config);
     signal(SIGPIPE, SIG_IGN);
     stop_block(&c->signals);
-    run(c);
+    pid_t callbacks = callbacks_start(c);
+    if (callbacks < 0 || (*c->config.smtp_url && !(c->smtp = smtp_new(&c->config))))
+        return EX_SOFTWARE;
+    bool good = run(c, callbacks);
     monitor_close(&c->monitor);
     smtp_free(c->smtp);
-    return EXIT_SUCCESS;
+    return good ? EXIT_SUCCESS : EX_SOFTWARE;
 }
 
 int main(int argc, char **argv)
@@ -89,7 +101,7 @@ int main(int argc, char **argv)
         return result == CONFIG_EXIT ? EXIT_SUCCESS : EX_CONFIG;
     int status = EX_CONFIG;
     arena_init(&c.arena);
-    if (settings_check(&c.config, stderr, &c.arena, &c.from)) {
+    if (settings_check(&c.config, stderr, &c.arena, &c.from, &c.reach)) {
         db_init(&c.db, &c.config);
         status = check_sql ? !db_check_sql(&c.db) : serve(&c);
         db_release(&c.db);

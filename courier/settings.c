@@ -41,7 +41,7 @@ static bool command_runs(const char *command, struct arena *a)
     return program && (*program != '/' || !access(program, X_OK));
 }
 
-bool settings_check(struct config *config, FILE *errors, struct arena *a, struct mailbox *from)
+bool settings_check(struct config *config, FILE *errors, struct arena *a, struct mailbox *from, struct reach *reach)
 {
     const struct config *c = config;
     bool sends = *c->smtp_url || *c->sendmail;
@@ -64,6 +64,8 @@ bool settings_check(struct config *config, FILE *errors, struct arena *a, struct
         fprintf(errors, "SENDMAIL names no program that can be run: \"%s\"\n", c->sendmail);
     else if (sends && !mailbox_parse(c->mail_from, a, from))
         fprintf(errors, "MAIL_FROM has to be an address or Name <address>, not \"%s\"\n", c->mail_from);
+    else if (!reach_parse(c->callback_allow, reach))
+        fprintf(errors, "CALLBACK_ALLOW has to be networks as in 127.0.0.1,10.0.0.0/8, not \"%s\"\n", c->callback_allow);
     else
         return true;
     return false;

@@ -40,6 +40,9 @@ handler messages_send, messages_history, messages_edit, messages_delete, message
 /* ---- events.c ---- */
 handler events_list, consumers_list, consumers_ack, consumers_delete;
 
+/* ---- callbacks.c ---- */
+handler callbacks_create, callbacks_list, callbacks_enable, callbacks_delete, callbacks_deliveries, callbacks_redeliver;
+
 /* ---- contacts.c ---- */
 handler contacts_invite, contacts_list, contacts_accept, contacts_reject, contacts_remove;
 

@@ -73,6 +73,14 @@
     INT(mail_timeout, MAIL_TIMEOUT, 60, 1, 3600, "seconds the delivery of one mail may take")      \
     INT(mail_retry, MAIL_RETRY, 30, 1, 3600,                                                       \
         "seconds until a mail is tried again, doubling up to an hour")                             \
+    INT(callback_timeout, CALLBACK_TIMEOUT, 10, 1, 300, "seconds a callback's receiver may take to answer") \
+    INT(callback_retry, CALLBACK_RETRY, 10, 1, 3600,                                               \
+        "seconds until a callback that failed is tried again, doubling up to an hour")             \
+    INT(callback_give_up, CALLBACK_GIVE_UP, 86400, 1, 2592000, "seconds it is tried before it is a dead letter") \
+    INT(callback_days, CALLBACK_DAYS, 5, 1, 365,                                                   \
+        "days after which a callback that has only failed is disabled")                            \
+    TEXT(callback_allow, CALLBACK_ALLOW, "",                                                       \
+         "networks callbacks may reach although they are not public, as in `127.0.0.1,10.0.0.0/8,fd00::/8`") \
     TEXT(log_format, LOG_FORMAT, "kv", "`kv` or `json`")                                           \
     TEXT(log_level, LOG_LEVEL, "info", "`debug`, `info`, `notice`, `warn` or `error`")
 

@@ -61,6 +61,7 @@
     X(RECIPIENT_NOT_FOUND, 404, 0, "user_not_found", "recipient not found")                        \
     X(CONVERSATION_NOT_FOUND, 404, 0, "conversation_not_found", "conversation not found")          \
     X(CONSUMER_NOT_FOUND, 404, 0, "consumer_not_found", "you have no consumer of this name")       \
+    X(CALLBACK_NOT_FOUND, 404, 0, "callback_not_found", "callback not found")                      \
     X(MESSAGE_NOT_FOUND, 404, 0, "message_not_found", "message not found")                         \
     X(METHOD, 405, 0, "method_not_allowed", "this method is not allowed here")                     \
     X(IDEMPOTENCY_CONFLICT, 409, 0, "idempotency_conflict",                                        \
@@ -69,6 +70,8 @@
       "you have as many consumers as a user may have; delete one")                                 \
     X(TOO_MANY_TOKENS, 409, 0, "too_many_tokens",                                                  \
       "you have as many tokens as a user may have; revoke one")                                    \
+    X(TOO_MANY_CALLBACKS, 409, 0, "too_many_callbacks",                                            \
+      "this conversation has as many callbacks as one may have; delete one")                       \
     X(BODY_TOO_LARGE, 413, 1009, "body_too_large", "the body is too large")                        \
     X(MEDIA_TYPE, 415, 1003, "unsupported_media_type", "the body has to be JSON")                  \
     X(RATE_LIMITED, 429, 4009, "rate_limited", "Rate limit exceeded")                              \

@@ -21,7 +21,7 @@ void events_query(struct query *q, struct arena *a, int64_t me, const struct pos
     query_text(q, filter->kinds);
 }
 
-static void read_change(struct row *r, struct change *out)
+void change_read(struct row *r, struct change *out)
 {
     struct event *e = &out->event;
     *out = (struct change){0};
@@ -58,7 +58,7 @@ enum error events_result(const PGresult *res, struct arena *a, const struct posi
         page.from.upto = row_text(&r);
         if (row_is_null(&r) || (page.more = page.more || page.count == limit || bytes > EVENT_PAGE_BYTES))
             continue;
-        read_change(&r, &page.list[page.count]);
+        change_read(&r, &page.list[page.count]);
         bytes += page.list[page.count++].message.content.len;
     }
     page.next = page.more ? event_position(&page, page.count - 1) : (struct position){.seen = page.from.upto};

@@ -12,6 +12,9 @@ struct event_filter {
     const char *kinds;              /* text of an array: "{message,read}" */
 };
 
+/* A change as SQL_EVENTS shows it, from the event's id on. */
+void change_read(struct row *r, struct change *out);
+
 enum { EVENT_PAGE_BYTES = 128 * 1024 };
 
 struct event_page {

@@ -218,6 +218,19 @@ enum error input_text(struct input *in, const char *name, struct text *out)
     return input_text_optional(in, name, out);
 }
 
+enum error input_bool(struct input *in, const char *name, bool *out)
+{
+    struct json_object *value = member(in, name);
+    const char *s = value ? json_object_get_string(value) : NULL;
+    bool kind = value && (json_object_is_type(value, json_type_boolean) || json_object_is_type(value, json_type_string));
+    if (!value)
+        return input_fail(in, ERR_MISSING_FIELD, "%s is required", name);
+    if (!kind || (strcmp(s, "true") && strcmp(s, "false")))
+        return input_fail(in, ERR_INVALID_FIELD, "%s has to be true or false", name);
+    *out = *s == 't';
+    return OK;
+}
+
 static enum error as_ref(struct input *in, const char *name, struct json_object *value,
                          bool integers, struct ref *out)
 {

@@ -37,6 +37,9 @@ bool input_has(const struct input *in, const char *name); /* present and not nul
 MUSTCHECK enum error input_text(struct input *in, const char *name, struct text *out);
 MUSTCHECK enum error input_text_optional(struct input *in, const char *name, struct text *out);
 
+/* A truth value; true and false in a string, as forms have it, are taken too. */
+MUSTCHECK enum error input_bool(struct input *in, const char *name, bool *out);
+
 /* A row named in the dialect's form: UUID text, or a positive integer when integers is set (digits in
  * a string are taken too). ERR_INVALID_FIELD for the other form. */
 MUSTCHECK enum error input_ref(struct input *in, const char *name, bool integers, struct ref *out);

@@ -34,6 +34,8 @@ static const struct {
     {"already_invited", ERR_ALREADY_INVITED},
     {"too_many", ERR_TOO_MANY_CONSUMERS},
     {"too_many_tokens", ERR_TOO_MANY_TOKENS},
+    {"no_callback", ERR_CALLBACK_NOT_FOUND},
+    {"too_many_callbacks", ERR_TOO_MANY_CALLBACKS},
     {"bad_cursor", ERR_CURSOR},
     {"expired", ERR_CURSOR_EXPIRED},
 };

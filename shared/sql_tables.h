@@ -12,5 +12,6 @@ extern const struct sql_statement sql_admin[SQL_COUNT];
 extern const struct sql_statement sql_events[SQL_COUNT];
 extern const struct sql_statement sql_keep[SQL_COUNT];
 extern const struct sql_statement sql_tokens[SQL_COUNT];
+extern const struct sql_statement sql_callbacks[SQL_COUNT];
 
 #endif

@@ -179,6 +179,17 @@ static bool media_url_valid(struct text t)
     return true;
 }
 
+bool callback_url_valid(struct text t)
+{
+    if (!media_url_valid(t) || strchr(t.s, '#') || strchr(t.s, '\\'))
+        return false;
+    for (size_t i = 0; i < t.len; i++)
+        if ((unsigned char)t.s[i] > '~')
+            return false;
+    const char *host = strstr(t.s, "://") + 3;
+    return !memchr(host, '@', strcspn(host, "/?"));
+}
+
 enum error validate_message(struct text content, struct text media_url, int max)
 {
     if (!content.len && !media_url.s)

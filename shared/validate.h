@@ -28,6 +28,8 @@ MUSTCHECK enum error validate_password(struct text t); /* at least 8 characters,
 /* content of at most max bytes and media_url; either may be absent (s NULL), not both. An empty
  * content counts as absent only beside a media_url. */
 MUSTCHECK enum error validate_message(struct text content, struct text media_url, int max);
+/* Fit to be posted to: http or https, at most 2048 bytes of printable ASCII, no user name, no fragment. */
+bool callback_url_valid(struct text t);
 MUSTCHECK enum error validate_consumer(struct text t);  /* a name: 1-64 of A-Za-z0-9_.- */
 MUSTCHECK enum error validate_client_key(struct text t); /* 1-200 bytes, no control characters */
 

@@ -66,6 +66,15 @@ struct json_object *view_consumer(const char *name, const char *cursor, int64_t 
  * read); of NULL all there are. False for an unknown type. */
 bool view_event_kinds(struct arena *a, const char *type, const char **kinds);
 
+/* ---- callbacks (view_callback.c) ---- */
+
+struct callback;
+struct callback_delivery;
+struct callback_post;
+struct json_object *view_callback(const struct callback *c);
+struct json_object *view_callback_delivery(const struct callback_delivery *d);
+struct json_object *view_callback_body(const struct callback_post *p); /* what is posted: {id, type, data, created_at} */
+
 /* ---- lines of text (view_lines.c), for people and for shells: fields between tabs, none of them empty,
  * "-" in the place of what is not there ---- */
 

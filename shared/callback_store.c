@@ -1,0 +1,223 @@
+#include "shared/callback_store.h"
+
+#include "shared/event_store.h"
+#include "shared/outcome.h"
+
+/* The parameters all that owners do begins with. */
+static void at_query(struct query *q, enum sql sql, const struct callback_ref *at)
+{
+    query_init(q, sql);
+    query_ref(q, at->conversation);
+    query_int(q, at->me);
+    if (at->callback)
+        query_ref(q, at->callback);
+}
+
+static void callback_read(struct row *r, struct callback *out)
+{
+    out->id = row_int(r);
+    out->url = row_text(r);
+    out->enabled = row_bool(r);
+    out->disabled_reason = row_text(r);
+    out->failing_since = row_time(r);
+    out->created_at = row_time(r);
+    out->pending = row_int(r);
+    out->dead = row_int(r);
+}
+
+/* A statement that answers an outcome and, if it is good, a callback. */
+static enum error run_one(struct db *db, struct arena *a, const struct query *q, struct callback *out)
+{
+    PGresult *res;
+    enum error e = db_run(db, q, &res);
+    if (e != OK)
+        return e;
+    struct row r = row_at(res, 0, a);
+    e = outcome_error(row_text(&r));
+    if (e == OK)
+        callback_read(&r, out);
+    PQclear(res);
+    return e;
+}
+
+enum error callback_create(struct db *db, struct arena *a, const struct callback_ref *at, const char *url,
+                           const unsigned char secret[CALLBACK_SECRET], struct callback *out)
+{
+    struct query q;
+    at_query(&q, SQL_CALLBACK_CREATE, at);
+    query_text(&q, url);
+    query_bytes(&q, secret, CALLBACK_SECRET);
+    query_int(&q, CALLBACKS_MOST);
+    return run_one(db, a, &q, out);
+}
+
+enum error callback_enable(struct db *db, struct arena *a, const struct callback_ref *at, bool enabled,
+                           struct callback *out)
+{
+    struct query q;
+    at_query(&q, SQL_CALLBACK_ENABLE, at);
+    query_bool(&q, enabled);
+    return run_one(db, a, &q, out);
+}
+
+enum error callback_delete(struct db *db, const struct callback_ref *at)
+{
+    struct query q;
+    at_query(&q, SQL_CALLBACK_DELETE, at);
+    return outcome_run(db, &q);
+}
+
+enum error callback_list(struct db *db, struct arena *a, const struct callback_ref *at, struct callback **out,
+                         int *count)
+{
+    struct query q;
+    PGresult *res;
+    at_query(&q, SQL_CALLBACK_LIST, at);
+    enum error e = db_run(db, &q, &res);
+    if (e == OK && (e = outcome_result(res)) != OK)
+        PQclear(res);
+    if (e != OK)
+        return e;
+    *out = arena_alloc(a, sizeof **out * (size_t)PQntuples(res));
+    *count = 0;
+    for (int i = 0; i < PQntuples(res); i++) {
+        struct row r = row_at(res, i, a);
+        row_text(&r); /* the outcome */
+        if (!row_is_null(&r))
+            callback_read(&r, &(*out)[(*count)++]);
+    }
+    PQclear(res);
+    return OK;
+}
+
+static void delivery_read(struct row *r, struct callback_delivery *out)
+{
+    out->id = row_int(r);
+    out->kind = row_text(r);
+    out->state = row_text(r);
+    out->attempts = row_int(r);
+    out->last_status = row_int(r);
+    out->error = row_text(r);
+    out->created_at = row_time(r);
+    out->next_attempt_at = row_time(r);
+    out->finished_at = row_time(r);
+}
+
+enum error callback_deliveries(struct db *db, struct arena *a, const struct callback_ref *at, const char *state,
+                               int64_t limit, int64_t offset, struct callback_delivery **out, int *count)
+{
+    struct query q;
+    PGresult *res;
+    at_query(&q, SQL_CALLBACK_DELIVERIES, at);
+    query_text(&q, state);
+    query_int(&q, limit);
+    query_int(&q, offset);
+    enum error e = db_run(db, &q, &res);
+    if (e == OK && (e = outcome_result(res)) != OK)
+        PQclear(res);
+    if (e != OK)
+        return e;
+    *out = arena_alloc(a, sizeof **out * (size_t)PQntuples(res));
+    *count = 0;
+    for (int i = 0; i < PQntuples(res); i++) {
+        struct row r = row_at(res, i, a);
+        row_text(&r); /* the outcome */
+        if (!row_is_null(&r))
+            delivery_read(&r, &(*out)[(*count)++]);
+    }
+    PQclear(res);
+    return OK;
+}
+
+enum error callback_redeliver(struct db *db, const struct callback_ref *at, int64_t *count)
+{
+    struct query q;
+    PGresult *res;
+    at_query(&q, SQL_CALLBACK_REDELIVER, at);
+    enum error e = db_run(db, &q, &res);
+    if (e != OK)
+        return e;
+    e = outcome_result(res);
+    struct row r = {.result = res, .column = 1};
+    if (e == OK)
+        *count = row_int(&r);
+    PQclear(res);
+    return e;
+}
+
+/* ---- the courier ---- */
+
+enum error callbacks_plan(struct db *db, int64_t most, int64_t *looked)
+{
+    struct query q;
+    PGresult *res;
+    query_init(&q, SQL_CALLBACKS_PLAN);
+    query_int(&q, most);
+    enum error e = db_run(db, &q, &res);
+    if (e != OK)
+        return e;
+    struct row r = row_at(res, 0, NULL);
+    *looked = row_int(&r);
+    PQclear(res);
+    return OK;
+}
+
+enum error callback_claim(struct db *db, struct arena *a, int64_t lease, struct callback_post *out)
+{
+    struct query q;
+    PGresult *res;
+    query_init(&q, SQL_CALLBACK_CLAIM);
+    query_int(&q, lease);
+    enum error e = db_run(db, &q, &res);
+    if (e != OK)
+        return e;
+    *out = (struct callback_post){0};
+    if (PQntuples(res)) {
+        struct row r = row_at(res, 0, a);
+        out->id = row_int(&r);
+        out->attempt = row_int(&r);
+        out->created_at = row_time(&r);
+        out->callback_id = row_int(&r);
+        out->url = row_text(&r);
+        out->secret = row_bytes(&r);
+        out->moot = row_bool(&r);
+        change_read(&r, &out->change);
+    }
+    PQclear(res);
+    return OK;
+}
+
+enum error callback_finish(struct db *db, struct arena *a, const struct callback_post *post,
+                           const struct callback_result *result, const char **state, bool *disabled)
+{
+    struct query q;
+    PGresult *res;
+    query_init(&q, SQL_CALLBACK_FINISH);
+    query_int(&q, post->id);
+    query_int(&q, post->attempt);
+    query_text(&q, result->state);
+    if (result->status)
+        query_int(&q, result->status);
+    else
+        query_null(&q);
+    query_text(&q, result->error);
+    query_int(&q, result->delay_ms);
+    query_int(&q, result->pause_ms);
+    query_int(&q, db->config->callback_give_up);
+    query_int(&q, db->config->callback_days);
+    enum error e = db_run(db, &q, &res);
+    if (e != OK)
+        return e;
+    struct row r = row_at(res, 0, a);
+    *state = row_text(&r);
+    *disabled = row_bool(&r);
+    PQclear(res);
+    return OK;
+}
+
+enum error callbacks_purge(struct db *db)
+{
+    struct query q;
+    query_init(&q, SQL_CALLBACKS_PURGE);
+    return db_execute(db, &q);
+}

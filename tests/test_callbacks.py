@@ -1,0 +1,343 @@
+"""Callbacks: what happens in a group is posted to its owner's URL, signed, at least once, and to public addresses only."""
+
+import itertools
+import subprocess
+import time
+
+import pytest
+
+from parley import procs
+from parley.check import assert_problem
+from parley.conv import conv_account, id_of
+from parley.receiver import Receiver
+from parley.stack import binary
+from parley.wait import eventually
+
+STACK = {"settings": {"CALLBACK_ALLOW": "127.0.0.1", "CALLBACK_RETRY": "1", "CALLBACK_GIVE_UP": "4",
+                      "CALLBACK_TIMEOUT": "2"}}
+paths = (f"/hook/{n}" for n in itertools.count())
+
+
+@pytest.fixture(scope="module")
+def stack(module_stack):
+    return module_stack
+
+
+@pytest.fixture(scope="module")
+def receiver():
+    one = Receiver()
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def path():
+    """A path of the receiver's that nobody else uses."""
+    return next(paths)
+
+
+@pytest.fixture
+def alice(stack):
+    return conv_account(stack)
+
+
+@pytest.fixture
+def group(alice):
+    return alice.group(conv_account(alice.stack))
+
+
+def at(group, callback=None, rest=""):
+    return f"/conversations/{id_of(group)}/callbacks" + (f"/{id_of(callback)}" if callback else "") + rest
+
+
+def register(owner, group, url):
+    return owner.make("POST", at(group), {"url": url})["callback"]
+
+
+def shown(owner, group, callback):
+    found, = [c for c in owner.make("GET", at(group))["callbacks"] if c["id"] == callback["id"]]
+    return found
+
+
+def deliveries(owner, group, callback, **query):
+    resp = owner.ask("GET", at(group, callback, "/deliveries"), params=query)
+    assert resp.status_code == 200, resp.text
+    return resp.json()["deliveries"]
+
+
+def dead(owner, group, callback, timeout=15):
+    return eventually(lambda: deliveries(owner, group, callback, state="dead"), timeout, "a dead letter")
+
+
+# ---------------------------------------------------------------------- what is posted
+
+def test_messages_are_posted_signed_in_order_and_once(receiver, path, alice, group):
+    alice.say(group, "before there was a callback")
+    callback = register(alice, group, receiver.url(path))
+    messages = [alice.say(group, f"message {n}") for n in range(10)]
+    posts = receiver.expect(path, 10)
+    for post in posts:
+        post.assert_signed(callback["secret"])
+    assert [p.json["data"] for p in posts] == messages
+    assert {p.json["type"] for p in posts} == {"message"} and len({p.id for p in posts}) == 10
+    eventually(lambda: len(deliveries(alice, group, callback, state="delivered")) == 10)
+    assert len(receiver.to(path)) == 10
+
+
+def test_edits_deletions_and_membership_are_posted(receiver, path, alice, group):
+    register(alice, group, receiver.url(path))
+    carol = conv_account(alice.stack)
+    message = alice.say(group, "one")
+    receiver.expect(path, 1)
+    alice.edit(message, "won")
+    receiver.expect(path, 2)
+    alice.unsend(message)
+    alice.add(group, carol)
+    alice.rename(group, "Caving")
+    carol.leave(group)
+    types = [p.json["type"] for p in receiver.expect(path, 6)]
+    assert types == ["message", "message_edited", "message_deleted", "member_added", "conversation_renamed",
+                     "member_removed"]
+    assert receiver.to(path)[1].text == "won" and receiver.to(path)[3].json["data"]["user_id"] == carol.id
+
+
+def test_other_conversations_are_not_posted(receiver, path, alice, group):
+    register(alice, group, receiver.url(path))
+    other = alice.group(conv_account(alice.stack))
+    alice.say(other, "elsewhere")
+    alice.say(group, "here")
+    assert [p.text for p in receiver.expect(path, 1)] == ["here"]
+
+
+def test_a_message_deleted_before_it_could_be_posted_is_not_told(receiver, path, alice, group):
+    receiver.answers[path] = [500, 204]
+    callback = register(alice, group, receiver.url(path))
+    message = alice.say(group, "regretted")
+    receiver.expect(path, 1)
+    alice.unsend(message)
+    eventually(lambda: deliveries(alice, group, callback, state="dropped"))
+    eventually(lambda: len(receiver.to(path)) == 2)
+    assert [p.json["type"] for p in receiver.to(path)] == ["message", "message_deleted"]
+
+
+def test_a_message_committed_late_is_posted_too(stack, receiver, path, alice, group):
+    """Its id is older than others' that were posted already."""
+    register(alice, group, receiver.url(path))
+    other = alice.group(conv_account(stack))
+    register(alice, other, receiver.url(path))
+    room, sender = stack.query("SELECT conversation_id, user_id FROM participants p JOIN conversations c ON c.id ="
+                               " p.conversation_id WHERE epoch_ms(c.created_at) = %s AND role = 'owner'",
+                               int(group["id"].replace("-", "")[:12], 16))[0]
+    late = stack.db(autocommit=False)
+    with late.cursor() as cur:
+        cur.execute("UPDATE conversations SET last_seq = last_seq + 1 WHERE id = %s RETURNING last_seq", [room])
+        cur.execute("INSERT INTO messages (conversation_id, seq, sender_id, content, created_at) VALUES (%s, %s, %s, %s, now())",
+                    [room, cur.fetchone()[0], sender, "late"])
+    alice.say(other, "early")
+    assert [p.text for p in receiver.expect(path, 1)] == ["early"]
+    late.commit()
+    late.close()
+    assert [p.text for p in receiver.expect(path, 2)] == ["early", "late"]
+
+
+# ---------------------------------------------------------------------- when it fails
+
+def test_a_failed_post_is_tried_again_ever_later_under_the_same_id(receiver, path, alice, group):
+    receiver.answers[path] = [503, 500, 200]
+    callback = register(alice, group, receiver.url(path))
+    alice.say(group, "insistent")
+    posts = receiver.expect(path, 3)
+    for post in posts:
+        post.assert_signed(callback["secret"])
+    assert len({p.id for p in posts}) == 1 and {p.text for p in posts} == {"insistent"}
+    first, second = (b.at - a.at for a, b in zip(posts, posts[1:]))
+    assert 0.7 < first < second, "a second, then two, each give or take a quarter"
+    row, = eventually(lambda: deliveries(alice, group, callback, state="delivered"))
+    assert row["attempts"] == 3 and row["status"] == 200 and row["id"] == posts[0].id
+    assert shown(alice, group, callback)["failing_since"] is None
+
+
+def test_what_fails_for_too_long_is_a_dead_letter_that_can_be_sent_again(receiver, path, alice, group):
+    receiver.answers[path] = [404]
+    callback = register(alice, group, receiver.url(path))
+    alice.say(group, "unwanted")
+    row, = dead(alice, group, callback)
+    assert row["status"] == 404 and row["error"] == "it answered 404" and row["finished_at"]
+    assert shown(alice, group, callback)["dead"] == 1 and shown(alice, group, callback)["failing_since"]
+    tried = len(receiver.to(path))
+    assert tried > 1
+    receiver.answers[path] = [204]
+    assert alice.make("POST", at(group, callback, "/redeliver")) == {"redelivered": 1}
+    again = receiver.expect(path, tried + 1)[-1]
+    assert again.id == row["id"] and again.text == "unwanted"
+    eventually(lambda: deliveries(alice, group, callback, state="delivered"))
+    assert deliveries(alice, group, callback, state="dead") == []
+
+
+def test_a_refused_post_does_not_hold_up_the_next(receiver, path, alice, group):
+    receiver.answers[path] = [400, 204]
+    register(alice, group, receiver.url(path))
+    for text in ("bad", "good"):
+        alice.say(group, text)
+    assert [p.text for p in receiver.expect(path, 3)] == ["bad", "good", "bad"]
+
+
+def test_redirects_are_not_followed(receiver, path, alice, group):
+    receiver.answers[path] = [302]
+    callback = register(alice, group, receiver.url(path))
+    alice.say(group, "where to?")
+    assert dead(alice, group, callback)[0]["status"] == 302
+    assert receiver.to("/elsewhere") == []
+
+
+def test_a_receiver_that_hangs_costs_only_itself(receiver, path, alice, group):
+    slow = next(paths)
+    receiver.held.add(slow)
+    stuck = register(alice, group, receiver.url(slow))
+    register(alice, group, receiver.url(path))
+    began = time.monotonic()
+    alice.say(group, "for both")
+    receiver.expect(path, 1)
+    assert time.monotonic() - began < 1.9
+    row, = dead(alice, group, stuck)
+    assert row["status"] is None and "timed out" in row["error"]
+    receiver.held.discard(slow)
+
+
+def test_a_receiver_that_has_gone_is_posted_to_no_more(receiver, path, alice, group):
+    receiver.answers[path] = [410]
+    callback = register(alice, group, receiver.url(path))
+    alice.say(group, "anybody?")
+    off = eventually(lambda: (c := shown(alice, group, callback)) and not c["enabled"] and c)
+    assert off["disabled_reason"] == "it answered 410" and off["dead"] == 1
+
+
+def test_what_only_fails_for_days_is_disabled_and_can_be_enabled(stack, receiver, path, alice, group):
+    receiver.answers[path] = [500]
+    callback = register(alice, group, receiver.url(path))
+    alice.say(group, "first")
+    receiver.expect(path, 1)
+    eventually(lambda: shown(alice, group, callback)["failing_since"])
+    stack.query("UPDATE callbacks SET failing_since = now() - interval '6 days' WHERE url = %s", receiver.url(path))
+    off = eventually(lambda: (c := shown(alice, group, callback)) and not c["enabled"] and c)
+    assert off["disabled_reason"] == "it answered 500"
+    alice.say(group, "while it was off")
+    dead(alice, group, callback) if off["dead"] else None
+    receiver.answers[path] = [204]
+    on = alice.make("PATCH", at(group, callback), {"enabled": True})["callback"]
+    assert on["enabled"] and on["disabled_reason"] is None and on["failing_since"] is None
+    alice.say(group, "back again")
+    eventually(lambda: "back again" in [p.text for p in receiver.to(path)])
+    assert "while it was off" not in [p.text for p in receiver.to(path)]
+
+
+# ---------------------------------------------------------------------- nothing is lost
+
+def couriers(stack):
+    """The courier and its process for callbacks."""
+    pid = stack.pid("courier")
+    return [pid, *procs.children(pid)] if pid else []
+
+
+@pytest.mark.parametrize("victim", [0, 1], ids=["the whole", "the callbacks' process"])
+def test_a_courier_killed_in_the_middle_of_a_post_loses_nothing(stack, receiver, path, alice, group, victim):
+    register(alice, group, receiver.url(path))
+    receiver.held.add(path)
+    sent = [alice.say(group, f"message {n}")["body"] for n in range(5)]
+    receiver.expect(path, 1)
+    eventually(lambda: len(couriers(stack)) == 2)
+    old = couriers(stack)
+    procs.kill(old[victim])
+    eventually(lambda: not any(map(procs.alive, old)), 10, "neither outlives the other")
+    sent += [alice.say(group, "while it was dead")["body"]]
+    receiver.held.discard(path)
+    eventually(lambda: {p.text for p in receiver.to(path)} == set(sent), 20)
+    eventually(lambda: stack.query("SELECT count(*) FROM callback_deliveries d JOIN callbacks k ON k.id = d.callback_id"
+                                   " WHERE k.url = %s AND state <> 'delivered'", receiver.url(path)) == [(0,)], 20)
+    ids = {p.text: p.id for p in receiver.to(path)}
+    assert all(ids[p.text] == p.id for p in receiver.to(path)), "what came twice has one id"
+
+
+def test_two_couriers_post_once(stack, receiver, path, alice, group):
+    register(alice, group, receiver.url(path))
+    second = subprocess.Popen([binary("courier"), "--config", stack.var / "conf/parley.env"], start_new_session=True,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        sent = [alice.say(group, f"message {n}")["body"] for n in range(60)]
+        receiver.expect(path, 60, 30)
+        assert [p.text for p in receiver.to(path)] == sent
+    finally:
+        second.terminate()
+        assert second.wait(15) == 0
+
+
+# ---------------------------------------------------------------------- where it goes
+
+@pytest.fixture(scope="module")
+def inner():
+    """Listens where nobody may post to."""
+    one = Receiver("127.0.0.2")
+    yield one
+    one.stop()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "[::ffff:127.0.0.2]", "2130706434", "0x7f.2", "[::1]", "169.254.169.254",
+                                  "10.255.255.1", "[fe80::1]", "[fd00::1]", "0.0.0.0"])
+def test_private_addresses_are_not_posted_to(inner, alice, group, host):
+    callback = register(alice, group, f"http://{host}:{inner.port}/")
+    alice.say(group, "secret")
+    row, = eventually(lambda: [d for d in deliveries(alice, group, callback) if d["error"]])
+    assert row["error"] == "its address is not a public one" and row["status"] is None
+    assert inner.got == []
+    assert alice.ask("DELETE", at(group, callback)).status_code == 204
+
+
+# ---------------------------------------------------------------------- who may
+
+def test_the_secret_is_shown_once(receiver, path, alice, group):
+    callback = register(alice, group, receiver.url(path))
+    assert callback["secret"].startswith("whsec_")
+    assert "secret" not in shown(alice, group, callback)
+    assert callback["secret"][6:] not in alice.ask("GET", at(group)).text
+
+
+def test_only_the_owner_manages_callbacks(receiver, path, alice, group):
+    callback = register(alice, group, receiver.url(path))
+    bob, stranger = conv_account(alice.stack), conv_account(alice.stack)
+    alice.add(group, bob)
+    direct = alice.direct(bob)
+    asked = [("POST", at(group), {"url": receiver.url()}), ("GET", at(group), None),
+             ("PATCH", at(group, callback), {"enabled": False}), ("DELETE", at(group, callback), None),
+             ("GET", at(group, callback, "/deliveries"), None), ("POST", at(group, callback, "/redeliver"), None)]
+    for who, sentence in ((bob, "only the owner may do this"), (stranger, "you are not a participant of this conversation")):
+        for method, url, body in asked:
+            resp = who.ask(method, url, json=body) if body else who.ask(method, url)
+            assert_problem(resp, 403, "forbidden")
+            assert resp.json()["detail"] == sentence
+    assert_problem(alice.ask("POST", at(direct), json={"url": receiver.url()}), 403, "forbidden")
+    other = alice.group(bob)
+    assert_problem(alice.ask("DELETE", at(other, callback)), 404, "callback_not_found")
+    assert shown(alice, group, callback)["enabled"]
+
+
+def test_bad_urls_are_refused(alice, group):
+    for url in ("ftp://example.org/", "http://", "http://user@example.org/", "http://example.org/#a", "http://ex ample.org/",
+                "http://example.org/" + "a" * 2048, "http://exämple.org/", "gopher://127.0.0.1/", "file:///etc/passwd"):
+        assert_problem(alice.ask("POST", at(group), json={"url": url}), 400, "invalid_field")
+
+
+def test_a_conversation_has_at_most_ten(alice, group):
+    for n in range(10):
+        register(alice, group, f"https://example.org/{n}")
+    assert_problem(alice.ask("POST", at(group), json={"url": "https://example.org/"}), 409, "too_many_callbacks")
+
+
+def test_a_deleted_callback_and_a_deleted_group_are_posted_nothing(stack, receiver, path, alice, group):
+    callback = register(alice, group, receiver.url(path))
+    alice.say(group, "heard")
+    receiver.expect(path, 1)
+    assert alice.ask("DELETE", at(group, callback)).status_code == 204
+    second = register(alice, group, receiver.url(path))
+    assert alice.delete(group).status_code == 204
+    assert stack.query("SELECT count(*) FROM callbacks WHERE url = %s", receiver.url(path)) == [(0,)]
+    assert second["id"] != callback["id"] and len(receiver.to(path)) == 1
