@@ -1,6 +1,9 @@
 """Callbacks: what happens in a group is posted to its owner's URL, signed, at least once, and to public addresses only."""
 
 import itertools
+import json
+import os
+import re
 import subprocess
 import time
 
@@ -10,7 +13,7 @@ from parley import procs
 from parley.check import assert_problem
 from parley.conv import conv_account, id_of
 from parley.receiver import Receiver
-from parley.stack import binary
+from parley.stack import ROOT, binary
 from parley.wait import eventually
 
 STACK = {"settings": {"CALLBACK_ALLOW": "127.0.0.1", "CALLBACK_RETRY": "1", "CALLBACK_GIVE_UP": "4",
@@ -341,3 +344,28 @@ def test_a_deleted_callback_and_a_deleted_group_are_posted_nothing(stack, receiv
     assert alice.delete(group).status_code == 204
     assert stack.query("SELECT count(*) FROM callbacks WHERE url = %s", receiver.url(path)) == [(0,)]
     assert second["id"] != callback["id"] and len(receiver.to(path)) == 1
+
+
+# ---------------------------------------------------------------------- the document
+
+DOCUMENT = (ROOT / "docs/callbacks.md").read_text()
+
+
+def snippet(language):
+    return re.search(rf"```{language}\n(.*?)```", DOCUMENT, re.S)[1]
+
+
+def test_the_documents_snippets_work(receiver, path, alice, group):
+    env = {"PATH": os.environ["PATH"], "TOKEN": alice.token, "URL": alice.stack.url, "GROUP": group["id"],
+           "HOOK": receiver.url(path)}
+    made = subprocess.run(["bash", "-euc", snippet("bash")], env=env, capture_output=True, text=True, check=True)
+    secret = json.loads(made.stdout)["callback"]["secret"]
+    alice.say(group, "Who brings the ropes?")
+    post, = receiver.expect(path, 1)
+    there = {}
+    exec(snippet("python"), there)
+    assert there["verify"](secret, post.headers, post.body)
+    assert not there["verify"](secret, post.headers, post.body + b" ")
+    assert not there["verify"](secret, {**post.headers, "webhook-timestamp": str(int(time.time()) - 301)}, post.body)
+    shown_body = json.loads(snippet("json"))
+    assert set(shown_body) == set(post.json) and shown_body["data"]["body"] == post.text

@@ -18,6 +18,7 @@ from parley.wire import Wire
 #: What a segment names, by what stands before it (and behind it); the first that fits counts.
 KINDS = [
     (r"/messages/dm/\{uuid\}$", "person"),
+    (r"/callbacks/\{uuid\}", "callback"),
     (r"/messages/(p2p|history)/\{int\}$", "person or group"),
     (r"/messages/(rooms|group)/\{int\}", "group"),
     (r"/messages/\{uuid\}", "message"),
@@ -84,7 +85,8 @@ class Place:
         self._ok(self.alice.call("POST", "/api/v1/contacts/invite", json={"username": self.outsiders["one who is invited"].name}))
         self.uuids = {"group": things["climbing"], "direct": things["direct"], "message": things["ropes"],
                       "invitation": things["invitation"], "contact": things["contact"], "person": self.bob.id,
-                      "person or group": things["climbing"], "session": self._session(stack), "token": things["script"]}
+                      "person or group": things["climbing"], "session": self._session(stack),
+                      "callback": things["callback"], "token": things["script"]}
 
     def _leave(self, group, who):
         self._ok(self.alice.call("POST", f"/api/v1/conversations/{group}/participants", json={"user_id": who.id}))

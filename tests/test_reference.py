@@ -13,7 +13,7 @@ from parley.reference import (ROOT, World, assert_matches, media, operations, pa
                               routes, scopes_beside)
 
 #: What no ordinary request is answered; tests of the limits and of faults show these.
-NOT_HERE = {"rate_limited", "internal_error", "bad_gateway", "unavailable", "gateway_timeout", "cursor_expired",
+NOT_HERE = {"rate_limited", "internal_error", "bad_gateway", "unavailable", "gateway_timeout", "cursor_expired", "too_many_callbacks",
             "too_many_consumers", "too_many_sockets"}
 
 
@@ -168,6 +168,8 @@ class Replay:
     def case(self, case, world):
         path, query, body = self.op.request(case, world)
         token = world.caller(case).token if self.op.secured else None
+        if case.get("form"):
+            body = {k: str(v).lower() if isinstance(v, bool) else v for k, v in body.items()}
         more = {} if body is None else {"data" if case.get("form") else "json": body}
         resp = world.caller(case).call(self.op.method, path, token=token, params=query,
                                        headers=world.real(case.get("headers")), stream=streams(case), **more)

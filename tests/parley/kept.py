@@ -5,8 +5,10 @@ from contextlib import contextmanager
 
 from .wait import eventually
 
-#: Who is connected where, and what happened when: these change by themselves.
-NOTES = ("daemons", "online")
+#: Who is connected where, and what the courier posted when: these change by themselves.
+NOTES = ("daemons", "online", "callback_deliveries", "callback_position")
+#: What of a table's rows counts, where it is not all.
+COUNTS = {"callbacks": "ROW(t.id, t.conversation_id, t.url, t.secret, t.enabled)"}
 
 TABLES = """SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
 AND relname <> ALL(%s) ORDER BY 1"""
@@ -28,7 +30,8 @@ class Kept:
 
     def __call__(self):
         eventually(lambda: self._rows(MAIL_TO_SEND) == [(0,)], 10, "the courier is idle")
-        sql = " UNION ALL ".join(f"SELECT '{t}', md5(string_agg(t::text, '' ORDER BY t::text)) FROM {t} t" for t in self.tables)
+        sql = " UNION ALL ".join(f"SELECT '{t}', md5(string_agg({row}::text, '' ORDER BY {row}::text)) FROM {t} t"
+                                for t in self.tables for row in [COUNTS.get(t, "t")])
         return dict(self._rows(sql))
 
     @contextmanager

@@ -232,6 +232,11 @@ class World:
             sent = self._make(owner, "POST", f"/conversations/{group}/messages", {"body": text})
             self._keep(message, sent["message"]["id"])
 
+        url = reference()["paths"]["/api/v1/conversations/{conversation_id}/callbacks"]["post"]["requestBody"]["content"][
+            "application/json"]["examples"]["create"]["value"]
+        made = self._make("alice", "POST", f"/conversations/{self.things['climbing']['uuid']}/callbacks", url)
+        self._keep("callback", made["callback"]["id"])
+
     # ------------------------------------------------------------------ from the reference to the stack
 
     def _translation(self):
