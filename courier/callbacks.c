@@ -174,6 +174,7 @@ pid_t callbacks_start(struct courier *c)
     if (pid)
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_NAME, "parley-posts"); /* for ps */
     int status = getppid() == parent ? serve(c) : EX_SOFTWARE;
     arena_release(&c->arena);
     exit(status);

@@ -239,7 +239,7 @@ def test_what_only_fails_for_days_is_disabled_and_can_be_enabled(stack, receiver
 def couriers(stack):
     """The courier and its process for callbacks."""
     pid = stack.pid("courier")
-    return [pid, *procs.children(pid)] if pid else []
+    return [pid, *(child for child in procs.children(pid) if procs.name(child) == "parley-posts")] if pid else []
 
 
 @pytest.mark.parametrize("victim", [0, 1], ids=["the whole", "the callbacks' process"])

@@ -35,6 +35,11 @@ def children(pid):
     return [p for p in found if alive(p)]
 
 
+def name(pid):
+    """What a process calls itself; "" when it is gone."""
+    return _read(f"/proc/{pid}/comm").strip()
+
+
 def _listdir(path):
     try:
         return os.listdir(path)
