@@ -37,7 +37,7 @@ def children(pid):
 
 def name(pid):
     """What a process calls itself; "" when it is gone."""
-    return _read(f"/proc/{pid}/comm").strip()
+    return _read(f"/proc/{pid}/comm").decode().strip()
 
 
 def _listdir(path):
