@@ -87,7 +87,7 @@ def test_daemon_killed_during_a_long_poll_loses_nothing(people, stack):
     for poll in polls:
         try:
             answer = poll.answer(20)
-            assert answer.status_code in (200, 502, 504)
+            assert answer.status_code in (200, 502, 503, 504)     # 503: both daemons are back, and neither is ready
             if answer.status_code == 200:
                 assert told(answer.json()["events"]) == ["meanwhile"]
         except requests.ConnectionError:
