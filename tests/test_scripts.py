@@ -1,10 +1,10 @@
 """docs/scripts.md: every snippet does what it is said to do, from an empty home directory on; docs/scripts/."""
 
+import json
 import os
 import re
 import signal
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -70,6 +70,11 @@ class Home:
         assert done.returncode == code, f"{done.returncode}: {done.stdout}{done.stderr}"
         return done.stderr.decode()
 
+    def login(self):
+        """A token of the bot's own login."""
+        return self.alice.call("POST", "/api/v1/auth/login", token=None,
+                               json={"username": self.bot, "password": self.password}).json()["access_token"]
+
     def said(self):
         """What was said in the group, newest first."""
         return self.alice.texts(self.room)
@@ -110,12 +115,15 @@ def test_every_snippet_is_run_here():
 
 # ---------------------------------------------------------------------- signing in
 
-def test_tokens_are_for_their_user_alone(home):
+def kept_token(home):
+    return re.search(r"Bearer ([^\"]+)", (home.path / ".parley/token").read_text())[1]
+
+
+def test_token_is_for_its_user_alone(home):
     kept = home.path / ".parley"
     assert kept.stat().st_mode & 0o777 == 0o700
-    assert [f.name for f in kept.iterdir() if f.stat().st_mode & 0o077 and f.name != "lock"] == []
-    for file in kept.iterdir():
-        assert home.password not in file.read_text()
+    assert sorted(f.name for f in kept.iterdir()) == ["token", "url"]
+    assert not [f.name for f in kept.iterdir() if f.stat().st_mode & 0o077 or home.password in f.read_text()]
 
 
 def test_no_secret_is_an_argument(home):
@@ -126,40 +134,31 @@ def test_no_secret_is_an_argument(home):
     curl.chmod(0o755)
     try:
         home.bash(f". parley.sh; parley_sign_in {home.bot}", input=home.password + "\n")
-        make_old(home)
         home.run("say")
     finally:
         curl.unlink()
     seen = spied.read_text()
-    assert "auth/login" in seen and "auth/refresh" in seen and "messages" in seen
-    kept = re.findall(r"[\w-]{20,}", (home.path / ".parley/token").read_text() + (home.path / ".parley/refresh").read_text())
-    assert len(kept) >= 3 and not [secret for secret in [home.password, *kept] if secret in seen]
+    assert "auth/login" in seen and "v1/tokens" in seen and "messages" in seen
+    assert home.password not in seen and kept_token(home) not in seen and "Bearer" not in seen
 
 
-def make_old(home):
-    os.utime(home.path / ".parley/token", (1, 1))
-
-
-def test_token_is_renewed_in_time(home):
-    before = (home.path / ".parley/token").read_text()
-    make_old(home)
-    assert home.bot in home.bash(". parley.sh; parley users/me")
-    assert (home.path / ".parley/token").read_text() != before
-    assert (home.path / ".parley/token").stat().st_mtime > time.time() + 1800
-
-
-def test_many_scripts_that_find_the_token_old_go_on(home):
-    make_old(home)
-    with ThreadPoolExecutor(8) as pool:
-        names = list(pool.map(lambda _: home.bash(". parley.sh; parley users/me | jq -r .username"), range(8)))
-    assert names == [home.bot + "\n"] * 8
+def test_only_the_token_stays_of_a_login(home):
+    owner = type(home.alice)(home.stack, home.login())
+    assert [t["scopes"] for t in owner.make("GET", "/tokens")["tokens"]][0] == ["read", "send", "admin"]
+    assert len(owner.make("GET", "/sessions")["sessions"]) == 1, "that of this test"
+    before = kept_token(home)
+    home.bash(f"PARLEY_SCOPES='read send'; . parley.sh; parley_sign_in {home.bot}", input=home.password + "\n")
+    assert kept_token(home) != before
+    assert "insufficient_scope" in home.bash(f". parley.sh; parley contacts/invite -d username={home.alice.name}", code=22)
+    owner.logout()
 
 
 def test_refusals_are_printed_and_fail(home, tmp_path):
     assert "not_found" in home.bash(". parley.sh; parley nowhere", code=22)
+    before = kept_token(home)
     home.bash(". parley.sh; parley_sign_in nobody.at.all", input="not this one\n", code=1)
-    env = {**home.env, "PARLEY_DIR": str(tmp_path / "none")}
-    home.bash(". parley.sh; parley users/me", env=env, code=1)
+    assert kept_token(home) == before
+    home.bash(". parley.sh; parley users/me", env={**home.env, "PARLEY_DIR": str(tmp_path / "none")}, code=1)
 
 
 def test_send_is_repeated_with_its_key_while_the_server_is_away(home):
@@ -178,7 +177,6 @@ def test_send_is_repeated_with_its_key_while_the_server_is_away(home):
     with HTTPServer(("127.0.0.1", 0), Away) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         env = {**home.env, "PARLEY_URL": f"http://127.0.0.1:{server.server_port}"}
-        home.bash(". parley.sh; parley users/me >/dev/null", env=home.env)      # a fresh token, from the real one
         home.bash(". parley.sh; echo hello | parley_send messages/dm --data-urlencode content@-", env=env)
         server.shutdown()
     assert len(keys) == 3 and keys[0] and len(set(keys)) == 1
@@ -231,7 +229,7 @@ def answers(home):
 
 def test_bot_answers_each_question_once_however_often_it_is_killed(home):
     bot = home.program("uptime-bot", "bot")
-    start = now(conv_bot(home))
+    start = now(bot_itself(home))
     with Running(home, bot):
         home.bash(". parley.sh; until parley consumers | grep -q uptime-bot; do sleep 0.1; done")
         home.alice.say(home.room, "!uptime")
@@ -246,10 +244,9 @@ def test_bot_answers_each_question_once_however_often_it_is_killed(home):
     assert answers(home) == 3
 
 
-def conv_bot(home):
-    """The bot's account, for looking at what it is told."""
-    token = re.search(r"Bearer ([^\"]+)", (home.path / ".parley/token").read_text())[1]
-    return type(home.alice)(home.stack, token)
+def bot_itself(home):
+    """The bot's account, to look at what it is told."""
+    return type(home.alice)(home.stack, kept_token(home))
 
 
 # ---------------------------------------------------------------------- mail
@@ -290,7 +287,7 @@ def test_cron_may_call_it_without_an_environment(home):
     (b"Subject: \xff\xfe Latin-1\n\nna\xefve \x00 and na\xc3\xafve\r\n", " Latin-1\nnave  and naïve"),
     (b"Subject: long\n\n" + "ü".encode() * 100000 + b"\n" * 2000000, "long\n" + "ü" * 7997),
     (b"To: somebody@else\nBcc: nobody\nSubject: $(reboot) `reboot` \\n %s\n\n-d x\n@/etc/passwd", "$(reboot) `reboot` \\n %s\n-d x\n@/etc/passwd"),
-])
+], ids=["text", "subject", "empty", "dots", "bytes", "long", "shell"])
 def test_any_mail_is_taken_as_it_is(home, mail, said):
     home.mail("-i", "ops", text=mail)
     assert home.said()[0] == said
@@ -321,3 +318,12 @@ def test_failures_have_sendmails_exit_codes(home):
     home.mail(code=64)
     away = {**home.env, "PARLEY_URL": f"http://127.0.0.1:{free_port()}"}
     home.mail("ops", text=b"x", code=75, env=away)
+
+
+# ---------------------------------------------------------------------- the end
+
+def test_lost_tokens_are_revoked(home):
+    lines = home.run("revoke", input=home.password + "\n").splitlines()
+    assert re.fullmatch(r"[0-9a-f-]{36} \S+@\S+ \d{4}-.*", lines[0]) and json.loads(lines[-1])["ended"] == len(lines) - 1
+    assert "unauthorized" in home.bash(". parley.sh; parley users/me", code=22)
+    home.bash(f". parley.sh; parley_sign_in {home.bot}; parley users/me", input=home.password + "\n")

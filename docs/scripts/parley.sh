@@ -1,6 +1,6 @@
-# For bash scripts, which begin with `. parley.sh`: signs in once, and makes requests with a token that is
-# renewed in time. What it knows is in PARLEY_DIR (~/.parley), readable by its user alone; neither the
-# password nor a token is ever in an argument, where `ps` would show it. Needs curl and jq.
+# For bash scripts, which begin with `. parley.sh`: requests with a token of their own, kept in PARLEY_DIR
+# (~/.parley), readable by its user alone. Neither the password nor the token is ever in an argument,
+# where `ps` would show it. Needs curl and jq.
 # shellcheck shell=bash
 
 # The home as passwd has it: daemons such as cron may set no HOME.
@@ -9,7 +9,7 @@ PARLEY_DIR=${PARLEY_DIR:-$(getent passwd "$EUID" | cut -d: -f6)/.parley}
 
 # parley PATH [option of curl]…: a request to /api/v1/PATH. Fails when it is refused; the reason is printed.
 parley() {
-    parley_fresh || parley_renew || return
+    [ -r "$PARLEY_DIR/token" ] || { echo "parley: nobody is signed in; see parley_sign_in" >&2; return 1; }
     curl -sS --fail-with-body -K "$PARLEY_DIR/token" "$PARLEY_URL/api/v1/$1" "${@:2}"
 }
 
@@ -24,7 +24,8 @@ parley_group() {
 }
 
 # parley_sign_up NAME EMAIL makes an account, parley_sign_in NAME signs in to one. The password is asked for,
-# or the first line of standard input.
+# or the first line of standard input. What is kept is a token for scripts (the scopes read, send and
+# admin, if none are given in PARLEY_SCOPES), which is good until it is revoked.
 parley_sign_up() {
     parley_password auth/register --data-urlencode "username=$1" --data-urlencode "email=$2"
 }
@@ -35,35 +36,22 @@ parley_sign_in() {
 # ---- inside ----
 
 parley_password() {
-    local password
+    local password login
     read -rsp 'Password: ' password
-    parley_keep "$(curl -sS "$PARLEY_URL/api/v1/$1" "${@:2}" --data-urlencode password@<(printf %s "$password"))"
+    login=$(curl -sS "$PARLEY_URL/api/v1/$1" "${@:2}" --data-urlencode password@<(printf %s "$password"))
+    parley_keep "$login"
 }
 
-# The token's file is dated with the time from which on it has to be renewed.
-parley_fresh() {
-    [ "$(stat -c %Y "$PARLEY_DIR/token" 2>/dev/null || echo 0)" -gt "$EPOCHSECONDS" ]
-}
-
-# Of scripts that find the token old at once one renews it; the others wait and have it.
-parley_renew() {
-    local lock
-    [ -e "$PARLEY_DIR/refresh" ] || { echo "parley: nobody is signed in; see parley_sign_in" >&2; return 1; }
-    {
-        flock "$lock"
-        parley_fresh || parley_keep "$(curl -sS "$PARLEY_URL/api/v1/auth/refresh" \
-            --data-urlencode "refresh_token@$PARLEY_DIR/refresh")"
-    } {lock}>"$PARLEY_DIR/lock"
-}
-
-# Keeps the tokens of an answer; without any it is a refusal, and printed.
+# Changes the tokens of a login for one that stays.
 parley_keep() (
     umask 077
     mkdir -p "$PARLEY_DIR" && cd "$PARLEY_DIR" || exit
-    left=$(jq -e .tokens.expires_in <<<"$1") || { echo "$1" >&2; exit 1; }
+    header='// empty | "header = \"Authorization: Bearer \(.)\""'
+    login=$(jq -er ".tokens.access_token $header" <<<"$1") || { echo "$1" >&2; exit 1; }
+    made=$(curl -sS -K - <<<"$login" "$PARLEY_URL/api/v1/tokens" --data-urlencode "label=$(id -un)@$HOSTNAME" \
+        --data-urlencode "scopes=${PARLEY_SCOPES:-read send admin}")
+    curl -sS -K - <<<"$login" -X POST "$PARLEY_URL/api/v1/auth/logout"
+    jq -er ".secret $header" <<<"$made" >token.new || { echo "$made" >&2; exit 1; }
     echo "$PARLEY_URL" >url
-    jq -j .tokens.refresh_token <<<"$1" >refresh.new && mv refresh.new refresh
-    jq -r '"header = \"Authorization: Bearer \(.tokens.access_token)\""' <<<"$1" >token.new
-    touch -d "@$((EPOCHSECONDS + left * 9 / 10))" token.new
     mv token.new token
 )
