@@ -18,8 +18,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { SLOTS = 64, LOOK_MS = 250, PLAN_BATCH = 1000, PAUSE_MOST_MS = 60000 };
-static const int64_t SWEEP_US = INT64_C(3600) * 1000000, DRAIN_US = 5000000;
+enum { SLOTS = 64, LOOK_MS = 250, PLAN_BATCH = 5000, PAUSE_MOST_MS = 60000 };
+static const double SWEEP_S = 3600, DRAIN_S = 5;
 
 struct callbacks {
     const struct config *config;
@@ -28,7 +28,7 @@ struct callbacks {
     CURLM *multi;
     struct post *posts[SLOTS]; /* under way; NULL: free */
     int flying;
-    int64_t look_at, sweep_at;
+    double look_at, sweep_at;  /* steady times */
     bool more;                 /* something has ended, so something may be due */
 };
 
@@ -117,16 +117,17 @@ static bool send_next(struct callbacks *c)
 
 static void look(struct callbacks *c)
 {
-    int64_t now = time_now(), looked = PLAN_BATCH;
+    double now = time_seconds();
+    int64_t looked = PLAN_BATCH;
     if (now >= c->look_at) {
         while (looked == PLAN_BATCH && !stop_asked() && callbacks_plan(&c->db, PLAN_BATCH, &looked) == OK)
             ;
-        c->look_at = now + LOOK_MS * INT64_C(1000);
+        c->look_at = now + LOOK_MS / 1e3;
         c->more = true;
     }
     if (now >= c->sweep_at) {
         callbacks_purge(&c->db);
-        c->sweep_at = now + SWEEP_US;
+        c->sweep_at = now + SWEEP_S;
     }
     while (c->more && !stop_asked())
         c->more = send_next(c);
@@ -134,12 +135,12 @@ static void look(struct callbacks *c)
 
 static void run(struct callbacks *c)
 {
-    int64_t stop_at = 0;
+    double stop_at = 0;
     int running;
-    while (!stop_asked() || (c->flying && time_now() < stop_at)) {
+    while (!stop_asked() || (c->flying && time_seconds() < stop_at)) {
         if (!stop_asked()) {
             look(c);
-            stop_at = time_now() + DRAIN_US;
+            stop_at = time_seconds() + DRAIN_S;
         }
         curl_multi_perform(c->multi, &running);
         reap(c);

@@ -144,8 +144,8 @@ END $$;
 
 -- ---- what the courier does ----
 
--- Notes the deliveries of what became visible since it was last called, at most so many changes at once;
--- answers how many it looked at: with fewer than most, that was all. One courier at a time.
+-- Notes the deliveries of what became visible since it was last called, for at most so many changes of
+-- conversations with callbacks at once; answers for how many: with fewer than most, that was all. One courier at a time.
 CREATE FUNCTION callbacks_plan(most bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     p      callback_position;
@@ -169,6 +169,7 @@ BEGIN
         UNION ALL SELECT e.id, e.xid, e.conversation_id, e.kind FROM events e WHERE e.xid = ANY (gaps)),
     page AS MATERIALIZED (
         SELECT u.* FROM unseen u WHERE u.id > p.after_id AND pg_visible_in_snapshot(u.xid, target)
+           AND EXISTS (SELECT FROM callbacks k WHERE k.conversation_id = u.conversation_id)
          ORDER BY u.id LIMIT most),
     noted AS (
         INSERT INTO callback_deliveries (callback_id, change_id, kind)
