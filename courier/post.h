@@ -17,15 +17,16 @@ struct post {
     struct curl_slist *headers;
     struct json_object *body;
     const struct reach *reach;
-    size_t answered;          /* bytes of the answer, which nobody reads */
-    bool unreachable;         /* an address was refused */
+    size_t answered;  /* bytes of the answer, which nobody reads */
+    bool unreachable; /* an address was refused */
     char error[CURL_ERROR_SIZE];
 };
 
 /* The signature of Standard Webhooks: base64 of HMAC-SHA-256 over id.timestamp.body. out has room for
  * SIGNATURE_TEXT bytes. */
 enum { SIGNATURE_TEXT = 48 };
-void post_sign(struct text secret, const char *id, int64_t timestamp, const char *body, char out[SIGNATURE_TEXT]);
+void post_sign(struct text secret, const char *id, int64_t timestamp, const char *body,
+               char out[SIGNATURE_TEXT]);
 
 /* Gets a claimed delivery ready; the arena it lives in becomes the post's. For curl_multi; its private
  * pointer is the post. */

@@ -13,11 +13,26 @@ static const unsigned char nat64[12] = {0x00, 0x64, 0xff, 0x9b};
 
 static const char *const not_public[] = {
     /* IPv4 */
-    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
-    "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
-    "224.0.0.0/4", "240.0.0.0/4",
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.2.0/24",
+    "192.88.99.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
     /* IPv6: protocols and Teredo, documentation, 6to4, documentation */
-    "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
+    "2001::/23",
+    "2001:db8::/32",
+    "2002::/16",
+    "3fff::/20",
 };
 
 static bool parse_network(const char *text, struct network *out)
@@ -55,7 +70,8 @@ bool reach_parse(const char *text, struct reach *out)
     struct reach r = {0};
     char *copy = strdup(text), *save, *word;
     bool good = copy;
-    for (word = good ? strtok_r(copy, ", ", &save) : NULL; word && good; word = strtok_r(NULL, ", ", &save))
+    for (word = good ? strtok_r(copy, ", ", &save) : NULL; word && good;
+         word = strtok_r(NULL, ", ", &save))
         good = r.count < REACH_NETWORKS && parse_network(word, &r.allowed[r.count++]);
     free(copy);
     if (good)

@@ -261,6 +261,20 @@ def test_a_courier_killed_in_the_middle_of_a_post_loses_nothing(stack, receiver,
     assert all(ids[p.text] == p.id for p in receiver.to(path)), "what came twice has one id"
 
 
+def test_postgresql_killed_loses_nothing(stack, receiver, path, alice, group):
+    """Its crash recovery gives out transaction ids again that were seen under way."""
+    register(alice, group, receiver.url(path))
+    sent = [alice.say(group, f"before {n}")["body"] for n in range(20)]
+    stack.kill("postmaster")
+    for text in [f"after {n}" for n in range(20)]:
+        eventually(lambda: alice.post(group, text, key=f"{path} {text}").status_code == 201, 30)
+        sent.append(text)
+    eventually(lambda: {p.text for p in receiver.to(path)} == set(sent), 30)
+    ids = {p.text: p.id for p in receiver.to(path)}
+    assert all(ids[p.text] == p.id for p in receiver.to(path))
+    eventually(stack.ready, 30, "every part is back")
+
+
 def test_two_couriers_post_once(stack, receiver, path, alice, group):
     register(alice, group, receiver.url(path))
     second = subprocess.Popen([binary("courier"), "--config", stack.var / "conf/parley.env"], start_new_session=True,

@@ -21,9 +21,10 @@ static bool allows(const char *networks, const char *address)
 
 static void test_public_addresses_are_allowed(void **state)
 {
-    static const char *const good[] = {"1.1.1.1",        "9.255.255.255",   "11.0.0.0",    "100.63.255.255", "100.128.0.0",
-                                       "172.15.255.255", "172.32.0.0",      "192.167.1.1", "192.169.0.0",    "223.255.255.255",
-                                       "2606:4700::1111", "2a00:1450::1",   "2001:200::1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"};
+    static const char *const good[] = {
+        "1.1.1.1",         "9.255.255.255", "11.0.0.0",    "100.63.255.255", "100.128.0.0",
+        "172.15.255.255",  "172.32.0.0",    "192.167.1.1", "192.169.0.0",    "223.255.255.255",
+        "2606:4700::1111", "2a00:1450::1",  "2001:200::1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"};
     (void)state;
     for (size_t i = 0; i < LENGTH(good); i++)
         if (!allows("", good[i]))
@@ -32,14 +33,46 @@ static void test_public_addresses_are_allowed(void **state)
 
 static void test_all_others_are_not(void **state)
 {
-    static const char *const bad[] = {
-        "0.0.0.0",      "0.1.2.3",          "10.0.0.1",        "100.64.0.1",    "100.127.255.255",  "127.0.0.1",
-        "127.255.0.1",  "169.254.169.254",  "172.16.0.1",      "172.31.255.255", "192.0.0.1",       "192.0.2.1",
-        "192.88.99.1",  "192.168.255.1",    "198.18.0.1",      "198.19.255.255", "198.51.100.9",    "203.0.113.9",
-        "224.0.0.1",    "239.255.255.250",  "240.0.0.1",       "255.255.255.255", "::",             "::1",
-        "::127.0.0.1",  "::ffff:127.0.0.1", "::ffff:10.1.2.3", "64:ff9b::a00:1", "64:ff9b:1::a00:1", "100::1",
-        "2001::1",      "2001:db8::1",      "2002:7f00:1::",   "3fff::1",        "fc00::1",         "fd12:3456::1",
-        "fe80::1",      "fec0::1",          "ff02::1",         "fd00:ec2::254"};
+    static const char *const bad[] = {"0.0.0.0",
+                                      "0.1.2.3",
+                                      "10.0.0.1",
+                                      "100.64.0.1",
+                                      "100.127.255.255",
+                                      "127.0.0.1",
+                                      "127.255.0.1",
+                                      "169.254.169.254",
+                                      "172.16.0.1",
+                                      "172.31.255.255",
+                                      "192.0.0.1",
+                                      "192.0.2.1",
+                                      "192.88.99.1",
+                                      "192.168.255.1",
+                                      "198.18.0.1",
+                                      "198.19.255.255",
+                                      "198.51.100.9",
+                                      "203.0.113.9",
+                                      "224.0.0.1",
+                                      "239.255.255.250",
+                                      "240.0.0.1",
+                                      "255.255.255.255",
+                                      "::",
+                                      "::1",
+                                      "::127.0.0.1",
+                                      "::ffff:127.0.0.1",
+                                      "::ffff:10.1.2.3",
+                                      "64:ff9b::a00:1",
+                                      "64:ff9b:1::a00:1",
+                                      "100::1",
+                                      "2001::1",
+                                      "2001:db8::1",
+                                      "2002:7f00:1::",
+                                      "3fff::1",
+                                      "fc00::1",
+                                      "fd12:3456::1",
+                                      "fe80::1",
+                                      "fec0::1",
+                                      "ff02::1",
+                                      "fd00:ec2::254"};
     (void)state;
     for (size_t i = 0; i < LENGTH(bad); i++)
         if (allows("", bad[i]))
@@ -62,7 +95,8 @@ static void test_allowed_networks_end_where_they_say(void **state)
 
 static void test_what_is_no_network_is_refused(void **state)
 {
-    static const char *const bad[] = {"localhost", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10/8", "::/129", "1.2.3.4/8x"};
+    static const char *const bad[] = {"localhost", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1",
+                                      "10/8",      "::/129",      "1.2.3.4/8x"};
     struct reach r;
     (void)state;
     for (size_t i = 0; i < LENGTH(bad); i++)
@@ -72,17 +106,28 @@ static void test_what_is_no_network_is_refused(void **state)
 
 static void test_signature_is_that_of_standard_webhooks(void **state)
 {
-    static const char key[] = "\x31\xf2\x90\xf6\xbf\x06\x29\x8a\xab\x4f\x08\xd4\x3c\x3f\x08\x2c\xf6\x48\xa3\x62\xda\x2d\xa4\xb0";
+    static const char key[] =
+        "\x31\xf2\x90\xf6\xbf\x06\x29\x8a\xab\x4f\x08\xd4\x3c\x3f\x08\x2c\xf6\x48\xa3\x62\xda\x2d\xa4\xb0";
     char out[SIGNATURE_TEXT];
     (void)state;
-    post_sign((struct text){key, 24}, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, "{\"test\": 2432232314}", out);
+    post_sign((struct text){key, 24}, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330,
+              "{\"test\": 2432232314}", out);
     assert_string_equal(out, "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
 }
 
 static void test_urls_are_plain_web_addresses(void **state)
 {
-    static const char *const bad[] = {"", "example.org", "ftp://example.org", "https://", "https:///a", "https://a@b/", "http://a:b@c",
-                                      "http://a/#b", "http://a\\@b/", "http://a b", "http://\xc3\xa4/"};
+    static const char *const bad[] = {"",
+                                      "example.org",
+                                      "ftp://example.org",
+                                      "https://",
+                                      "https:///a",
+                                      "https://a@b/",
+                                      "http://a:b@c",
+                                      "http://a/#b",
+                                      "http://a\\@b/",
+                                      "http://a b",
+                                      "http://\xc3\xa4/"};
     (void)state;
     assert_true(callback_url_valid(text_of("https://example.org")));
     assert_true(callback_url_valid(text_of("HTTP://example.org:8080/a/b?c=d@e")));

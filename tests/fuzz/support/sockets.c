@@ -7,6 +7,7 @@
 #include "ws-daemon/hub.h"
 #include "ws-daemon/onlookers.h"
 #include "ws-daemon/pgpipe.h"
+#include "ws-daemon/posts.h"
 #include "ws-daemon/presence.h"
 #include "ws-daemon/receipts.h"
 #include "ws-daemon/revoked.h"
@@ -69,6 +70,7 @@ struct daemon *sockets_daemon(void)
     d->presence = presence_new(d);
     d->onlookers = onlookers_new(d);
     d->receipts = receipts_new(d);
+    d->posts = posts_new(d);
     d->feed = feed_new(d->loop, &d->config, dispatch_owner(d));
     return d;
 }
