@@ -43,6 +43,9 @@ handler events_list, consumers_list, consumers_ack, consumers_delete;
 /* ---- callbacks.c ---- */
 handler callbacks_create, callbacks_list, callbacks_enable, callbacks_delete, callbacks_deliveries, callbacks_redeliver;
 
+/* ---- webhooks.c ---- */
+handler webhooks_create, webhooks_list, webhooks_rotate, webhooks_delete, webhooks_post;
+
 /* ---- contacts.c ---- */
 handler contacts_invite, contacts_list, contacts_accept, contacts_reject, contacts_remove;
 

@@ -122,9 +122,9 @@ static int64_t content_length(const struct request *req)
     return *end || n < 0 ? -1 : n;
 }
 
-/* All bytes of the source. CONTENT_LENGTH is a promise that is not relied on: more than it is read,
+/* CONTENT_LENGTH is a promise that is not relied on: more than it is read,
  * up to the limit, and a body that is not as long as it said is refused. */
-static enum error read_body(struct request *req, struct text *out)
+enum error request_bytes(struct request *req, struct text *out)
 {
     size_t most = (size_t)req->config->body_max;
     int64_t declared = content_length(req);
@@ -154,7 +154,7 @@ enum error request_body(struct request *req, bool form)
     enum media media = media_of(request_variable(req, "CONTENT_TYPE"));
     if (media == MEDIA_OTHER || (media == MEDIA_FORM && !form))
         return ERR_MEDIA_TYPE;
-    enum error e = read_body(req, &bytes);
+    enum error e = request_bytes(req, &bytes);
     if (e != OK)
         return e;
     return media == MEDIA_FORM ? input_parse_form(&req->body, bytes.s, bytes.len)
@@ -199,6 +199,14 @@ enum error request_client_key(struct request *req, struct text *out)
     if (e == OK)
         *out = key;
     return e;
+}
+
+const char *request_logged_path(const struct request *req)
+{
+    for (int i = 0; i < req->target.segment_count; i++)
+        if (!strcmp(req->target.segments[i], "hooks"))
+            return "/hooks/-";
+    return req->target.path;
 }
 
 struct caller request_caller(struct request *req)

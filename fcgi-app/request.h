@@ -64,6 +64,9 @@ const char *request_variable(const struct request *req, const char *name);
  * not asked. */
 MUSTCHECK enum error request_token(struct request *req);
 
+/* Reads the body as it is, with a NUL behind it. ERR_BODY_TOO_LARGE, ERR_INVALID_BODY. */
+MUSTCHECK enum error request_bytes(struct request *req, struct text *out);
+
 /* Reads the body and parses it into req->body: JSON, or a form where form is set.
  * ERR_MEDIA_TYPE, ERR_BODY_TOO_LARGE, ERR_BAD_JSON, ERR_INVALID_BODY. */
 MUSTCHECK enum error request_body(struct request *req, bool form);
@@ -81,6 +84,9 @@ MUSTCHECK enum error request_page(struct request *req, int64_t *limit, int64_t *
 /* The sender's key: the header Idempotency-Key or the member client_msg_id; both have to agree.
  * s NULL: none. */
 MUSTCHECK enum error request_client_key(struct request *req, struct text *out);
+
+/* The path as logs may have it: that of an incoming webhook is a secret, however it was written. */
+const char *request_logged_path(const struct request *req);
 
 /* Where the request comes from. */
 struct caller request_caller(struct request *req);

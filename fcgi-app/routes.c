@@ -86,6 +86,13 @@ static const struct route table[] = {
     {POST,   V1 "/contacts/{uuid}/reject",    AUTH | ADMIN,                        DIALECT_CONV, contacts_reject},
     {DELETE, V1 "/contacts/{uuid}",           AUTH | ADMIN,                        DIALECT_CONV, contacts_remove},
 
+    /* ---- incoming webhooks; the address of the last one is a secret (see request_logged_path()) */
+    {POST,   V1 "/conversations/{uuid}/webhooks",               AUTH | BODY | FORM | ADMIN | ROOM, DIALECT_CONV, webhooks_create},
+    {GET,    V1 "/conversations/{uuid}/webhooks",               AUTH | READ | ROOM,                DIALECT_CONV, webhooks_list},
+    {POST,   V1 "/conversations/{uuid}/webhooks/{uuid}/rotate", AUTH | ADMIN | ROOM,               DIALECT_CONV, webhooks_rotate},
+    {DELETE, V1 "/conversations/{uuid}/webhooks/{uuid}",        AUTH | ADMIN | ROOM,               DIALECT_CONV, webhooks_delete},
+    {POST,   "/hooks/{name}",                                   0,                                 DIALECT_CONV, webhooks_post},
+
     /* ---- rooms */
     {POST,   "/v1/auth/register",                BODY,                       DIALECT_ROOMS, rooms_register},
     {POST,   "/v1/auth/login",                   BODY,                       DIALECT_ROOMS, rooms_login},

@@ -54,6 +54,8 @@
         "days events are kept; cursors older than that have expired")                              \
     INT(statement_timeout, STATEMENT_TIMEOUT, 5000, 100, 600000, "milliseconds a statement may take") \
     INT(lock_timeout, LOCK_TIMEOUT, 3000, 100, 600000, "milliseconds it may wait for a lock")      \
+    INT(webhook_rate, WEBHOOK_RATE, 60, 1, 100000,                                                 \
+        "messages an incoming webhook may leave a minute, and at once")                            \
     TEXT(public_url, PUBLIC_URL, "http://127.0.0.1:8080",                                          \
          "where people reach this server; the links in mails begin with it")                       \
     TEXT(reset_url, RESET_URL, "",                                                                 \

@@ -30,6 +30,7 @@
     X(LABEL_INVALID, 400, 0, "invalid_field", "label must be 1 to 100 characters")                 \
     X(SCOPE_INVALID, 400, 0, "invalid_field",                                                      \
       "scopes must be one or more of read, send and admin")                                        \
+    X(NO_TEXT, 400, 0, "missing_field", "there is no text in it")                                  \
     X(CURSOR, 400, 0, "invalid_cursor",                                                            \
       "this cursor is not one that this server gave; begin anew without one")                      \
     X(CURSOR_EXPIRED, 410, 0, "cursor_expired",                                                    \
@@ -72,6 +73,8 @@
       "you have as many tokens as a user may have; revoke one")                                    \
     X(TOO_MANY_CALLBACKS, 409, 0, "too_many_callbacks",                                            \
       "this conversation has as many callbacks as one may have; delete one")                       \
+    X(TOO_MANY_WEBHOOKS, 409, 0, "too_many_webhooks",                                              \
+      "this conversation has as many webhooks as it may have; delete one")                         \
     X(BODY_TOO_LARGE, 413, 1009, "body_too_large", "the body is too large")                        \
     X(MEDIA_TYPE, 415, 1003, "unsupported_media_type", "the body has to be JSON")                  \
     X(RATE_LIMITED, 429, 4009, "rate_limited", "Rate limit exceeded")                              \

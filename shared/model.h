@@ -89,6 +89,14 @@ struct token_info {
     int64_t created_at, expires_at, used_at;          /* the last two may be TIME_NONE */
 };
 
+/* An incoming webhook. */
+struct webhook {
+    int64_t id, created_at; /* of the user its messages are from */
+    const char *username, *name;
+    int64_t maker_id, maker_created_at;
+    int64_t used_at; /* TIME_NONE: never */
+};
+
 /* How far a message got with one recipient. */
 struct delivery {
     int64_t user_id, user_created_at;

@@ -36,6 +36,9 @@ static const struct {
     {"too_many_tokens", ERR_TOO_MANY_TOKENS},
     {"no_callback", ERR_CALLBACK_NOT_FOUND},
     {"too_many_callbacks", ERR_TOO_MANY_CALLBACKS},
+    {"too_many_webhooks", ERR_TOO_MANY_WEBHOOKS},
+    {"no_webhook", ERR_NOT_FOUND},
+    {"too_fast", ERR_RATE_LIMITED},
     {"bad_cursor", ERR_CURSOR},
     {"expired", ERR_CURSOR_EXPIRED},
 };

@@ -13,5 +13,6 @@ extern const struct sql_statement sql_events[SQL_COUNT];
 extern const struct sql_statement sql_keep[SQL_COUNT];
 extern const struct sql_statement sql_tokens[SQL_COUNT];
 extern const struct sql_statement sql_callbacks[SQL_COUNT];
+extern const struct sql_statement sql_webhooks[SQL_COUNT];
 
 #endif

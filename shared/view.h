@@ -51,6 +51,7 @@ struct json_object *view_conv_contact(const struct contact *c);
 struct json_object *view_conv_invitation(const struct invitation *i);
 struct json_object *view_conv_user(const struct user *u); /* another user: no email */
 struct json_object *view_conv_session(const struct session_info *s);
+struct json_object *view_webhook(const struct webhook *w); /* without its address */
 struct json_object *view_token(const struct token_info *t); /* without its secret */
 struct json_object *view_conv_frame(const char *type, struct json_object *take_data);
 

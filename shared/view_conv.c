@@ -118,6 +118,18 @@ struct json_object *view_conv_frame(const char *type, struct json_object *take_d
     return o;
 }
 
+struct json_object *view_webhook(const struct webhook *w)
+{
+    struct json_object *o = json_object_new_object();
+    json_object_object_add(o, "id", view_uuid(w->id, w->created_at));
+    json_object_object_add(o, "name", view_text(w->name));
+    json_object_object_add(o, "username", view_text(w->username));
+    json_object_object_add(o, "made_by", view_uuid(w->maker_id, w->maker_created_at));
+    json_object_object_add(o, "created_at", view_time(w->created_at));
+    json_object_object_add(o, "used_at", view_time(w->used_at));
+    return o;
+}
+
 struct json_object *view_token(const struct token_info *t)
 {
     struct json_object *o = json_object_new_object(), *scopes = json_object_new_array();
