@@ -85,12 +85,14 @@ enum error webhooks_delete(struct request *req, struct reply *out)
 /* ---- for programs ---- */
 
 /* The form the body has, by its Content-Type; without one it is told by its first character. */
-static enum error form_of(const struct request *req, enum hook_form *out)
+static enum error form_of(struct request *req, enum hook_form *out)
 {
     const char *type = request_variable(req, "CONTENT_TYPE");
     enum media media = media_of(type);
     *out = !type || !*type || media == MEDIA_FORM ? HOOK_FORM : media == MEDIA_JSON ? HOOK_JSON : HOOK_TEXT;
-    return *out != HOOK_TEXT || !strncasecmp(type, "text/", 5) ? OK : ERR_MEDIA_TYPE;
+    if (*out == HOOK_TEXT && strncasecmp(type, "text/", 5))
+        return input_fail(&req->body, ERR_MEDIA_TYPE, "the body has to be JSON, a form or text");
+    return OK;
 }
 
 /* The event's name, of letters alone, as it is shown. */

@@ -31,6 +31,8 @@ KINDS = [
     (r"/contacts/\{(uuid|int)\}$", "contact"),
     (r"/sessions/\{uuid\}$", "session"),
     (r"/tokens/\{uuid\}$", "token"),
+    (r"/webhooks/\{uuid\}", "webhook"),
+    (r"^/hooks/\{name\}$", "address"),
     (r"/consumers/\{name\}", "own"),     # a name the caller gives: everybody has their own of each
 ]
 
@@ -86,7 +88,7 @@ class Place:
         self.uuids = {"group": things["climbing"], "direct": things["direct"], "message": things["ropes"],
                       "invitation": things["invitation"], "contact": things["contact"], "person": self.bob.id,
                       "person or group": things["climbing"], "session": self._session(stack),
-                      "callback": things["callback"], "token": things["script"]}
+                      "callback": things["callback"], "token": things["script"], "webhook": things["webhook"]}
 
     def _leave(self, group, who):
         self._ok(self.alice.call("POST", f"/api/v1/conversations/{group}/participants", json={"user_id": who.id}))

@@ -231,6 +231,12 @@ class World:
             group = self._group(name, owner, member)
             sent = self._make(owner, "POST", f"/conversations/{group}/messages", {"body": text})
             self._keep(message, sent["message"]["id"])
+        made = self.webhook("Disk watch")
+        self._keep("webhook", made["webhook"]["id"])
+        self.things["webhook"]["secret"] = made["url"].rpartition("/")[2]
+
+    def webhook(self, name):
+        return self._make("alice", "POST", f"/conversations/{self.things['climbing']['uuid']}/webhooks", {"name": name})
 
         url = reference()["paths"]["/api/v1/conversations/{conversation_id}/callbacks"]["post"]["requestBody"]["content"][
             "application/json"]["examples"]["create"]["value"]
@@ -275,8 +281,8 @@ class World:
 
     def caller(self, case):
         """Who makes a case's request. A disabled account is Alice's, from then on; a script is hers, with the
-        case's scopes; the hoarder is
-        Erin, who then has as many tokens as one may have."""
+        case's scopes; the hoarder is Erin, who then has as many tokens as one may have, and the webmaster Alice,
+        with as many webhooks."""
         who = case.get("as", "alice")
         if who == "script":
             return Dm(self.stack, self.script_token(case["scopes"])["secret"])
@@ -284,6 +290,11 @@ class World:
             for _ in range(100 - len(self._make("erin", "GET", "/tokens?limit=100")["tokens"])):
                 self.script_token(["read"], "erin")
             who = "erin"
+        if who == "webmaster":
+            path = f"/conversations/{self.things['climbing']['uuid']}/webhooks"
+            for _ in range(20 - len(self._make("alice", "GET", path)["webhooks"])):
+                self.webhook("One more")
+            who = "alice"
         if who == "disabled":
             self.stack.disable(self.people["alice"].name)
             who = "alice"
