@@ -17,7 +17,7 @@ enum type { COUNTER, GAUGE, MOMENT, HISTOGRAM };
 /* ---- labels ---- */
 
 static const char *const limits[] = {"login_tries", "body_size", "frame_rate", "sockets_per_user",
-                                     "sockets_per_address", "outbox", "consumers"};
+                                     "sockets_per_address", "outbox", "consumers", "tokens"};
 static const char *const logins[] = {"ok", "failed", "throttled"};
 static const char *const mails[] = {"sent", "logged", "failed", "deferred"};
 static const char *const connections[] = {"feed", "writes", "queries", "events"};
@@ -173,7 +173,8 @@ static enum error by_code(enum error e)
 /* In the order of limits[]. */
 static const enum error limit_errors[] = {ERR_LOGIN_THROTTLED,       ERR_BODY_TOO_LARGE, ERR_RATE_LIMITED,
                                           ERR_TOO_MANY_SOCKETS,      ERR_TOO_MANY_FROM_ADDRESS,
-                                          ERR_TOO_SLOW,              ERR_TOO_MANY_CONSUMERS};
+                                          ERR_TOO_SLOW,              ERR_TOO_MANY_CONSUMERS,
+                                          ERR_TOO_MANY_TOKENS};
 _Static_assert(COUNT(limit_errors) == COUNT(limits), "an error for each limit");
 
 void metric_error(enum error e)

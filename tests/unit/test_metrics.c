@@ -1,15 +1,9 @@
 /* What is counted is shown, by all processes together, in a form that Prometheus reads. */
+#include "tests/unit/unit.h"
 #include "shared/metrics.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 static const char *method(int i)
 {
