@@ -72,8 +72,7 @@ static int serve(struct courier *c)
     enum error e;
     metrics_start(COURIER, NULL);
     c->monitor = (struct monitor){.ready = monitor_database, .look = look_at_queue};
-    if (!monitor_open(&c->monitor, &c->config))
-        return EX_CONFIG;
+    monitor_open(&c->monitor, &c->config);
     monitor_keep(&c->monitor);
     while ((e = db_check(&c->db, CONNECTIONS, DB_PATIENCE_MS)) == ERR_UNAVAILABLE)
         ; /* it takes its time */

@@ -38,8 +38,7 @@ static int serve(struct app *app)
     }
     struct monitor monitor = {.ready = monitor_database};
     metrics_start(POOL, router_names());
-    if (!monitor_open(&monitor, app->config))
-        return EX_CONFIG;
+    monitor_open(&monitor, app->config);
     enum error e = db_check(&app->db, app->config->fcgi_workers, DB_PATIENCE_MS);
     db_release(&app->db); /* each worker has a connection of its own */
     if (e == ERR_INTERNAL)

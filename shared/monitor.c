@@ -156,17 +156,15 @@ _Noreturn static void run(struct monitor *m)
     }
 }
 
-bool monitor_open(struct monitor *m, const struct config *config)
+void monitor_open(struct monitor *m, const struct config *config)
 {
     m->config = config;
     db_init(&m->db, config);
     m->fd = -1;
     m->pid = 0;
     m->started = -AGAIN_US;
-    if (!*config->metrics_listen)
-        return true;
-    m->fd = listen_open(config->metrics_listen, "METRICS_LISTEN");
-    return m->fd >= 0;
+    if (*config->metrics_listen)
+        m->fd = listen_open(config->metrics_listen, "METRICS_LISTEN");
 }
 
 bool monitor_keep(struct monitor *m)

@@ -28,8 +28,9 @@ struct monitor {
     int64_t started;
 };
 
-/* Listens where METRICS_LISTEN says; nothing is answered yet. Borrows config. False after logging why not. */
-bool monitor_open(struct monitor *m, const struct config *config);
+/* Listens where METRICS_LISTEN says; nothing is answered yet. Borrows config. Where it cannot, the log says
+ * so and nothing is answered: nobody is to be without a chat because a port of ours is taken. */
+void monitor_open(struct monitor *m, const struct config *config);
 
 /* Starts the process, or a new one when it has ended; at most one a second. False when none runs. */
 bool monitor_keep(struct monitor *m);

@@ -232,6 +232,13 @@ def test_the_usual_ports_are_done_without_when_they_are_taken():
         assert [status(stack, service, "/readyz") for service in SERVICES] == [200] * 4
 
 
+def test_an_address_that_is_taken_keeps_no_service_from_its_work(stack):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        with Courier(stack, METRICS_LISTEN=where) as courier:
+            assert f"setting=METRICS_LISTEN where={where}" in courier.text() and "event=started" in courier.text()
+
+
 def test_an_empty_setting_opens_nothing(stack):
     """METRICS_LISTEN as the programs have it by default."""
     with Courier(stack) as courier:

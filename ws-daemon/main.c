@@ -2,8 +2,6 @@
  * nothing in it waits. */
 #include "shared/db.h"
 #include "shared/log.h"
-#include "shared/metrics.h"
-#include "shared/monitor.h"
 #include "shared/notify.h"
 #include "shared/timefmt.h"
 #include "ws-daemon/addresses.h"
@@ -13,6 +11,7 @@
 #include "ws-daemon/dispatch.h"
 #include "ws-daemon/events.h"
 #include "ws-daemon/feed.h"
+#include "ws-daemon/health.h"
 #include "ws-daemon/hub.h"
 #include "ws-daemon/listener.h"
 #include "ws-daemon/onlookers.h"
@@ -37,7 +36,6 @@
  * clients, who may be gone; how long one that starts lets handshakes wait before it refuses them, as
  * nobody knows when the database will be there; and how often it looks for that. */
 static const double DRAIN_S = 5, FAREWELL_S = 2, PATIENCE_S = 2, CHECK_S = 0.5;
-static const int64_t STILL_US = 10000000; /* a check of the database at the start may take half of that */
 enum { CONNECTIONS = 4 }; /* to PostgreSQL: the feed's, the sender's, the events', that of all other questions */
 
 /* The watchers of main's own. */
@@ -65,50 +63,6 @@ static void leave_when_drained(struct watch *w)
         ev_break(d->loop, EVBREAK_ALL);
 }
 
-/* What nobody writes down at the moment it changes; and a sign of life. */
-static void report(const struct daemon *d)
-{
-    metric_set(METRIC_TURN, 0, time_now());
-    metric_set(METRIC_OUTBOX_BYTES, 0, (int64_t)d->outbox_bytes);
-    metric_set(METRIC_OUTBOX_LIMIT, 0, d->config.outbox_total);
-    metric_set(METRIC_WATCHERS, 0, d->events ? events_count(d) : 0);
-}
-
-/* ---- what the monitor answers, in its own process */
-
-static const char *loop_stands_still(struct monitor *m)
-{
-    (void)m;
-    return time_now() - metric_get(METRIC_TURN, 0) > STILL_US ? "the daemon's loop stands still" : NULL;
-}
-
-static const char *not_ready(struct monitor *m)
-{
-    static const char *const needed[] = {"writes", "queries", "events"};
-    (void)m;
-    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
-        if (!metric_get(METRIC_DB_UP, metric_connection(needed[i])))
-            return "a connection to the database is down";
-    if (!metric_get(METRIC_LISTEN_UP, 0))
-        return "LISTEN is down";
-    return metric_get(METRIC_SERVING, 0) ? NULL : "no sockets are let in";
-}
-
-/* The one request that a daemon answers. */
-static const char *request_method(int i)
-{
-    (void)i;
-    return "GET";
-}
-
-static const char *request_pattern(int i)
-{
-    (void)i;
-    return "/api/v1/events";
-}
-
-static const struct metric_routes requests = {1, request_method, request_pattern};
-
 static void on_second(struct ev_loop *loop, ev_timer *timer, int revents)
 {
     struct watch *w = timer->data;
@@ -116,7 +70,7 @@ static void on_second(struct ev_loop *loop, ev_timer *timer, int revents)
     (void)revents;
     if (w->watched)
         notify("WATCHDOG=1");
-    report(w->daemon);
+    health_report(w->daemon);
     monitor_keep(w->monitor);
     server_sweep(w->daemon);
     revoked_forget(w->daemon->revoked, time_seconds());
@@ -251,7 +205,7 @@ static int run(struct daemon *d, struct monitor *monitor)
     watch_time(&w, &w.second, 1, 1, on_second);
     watch_time(&w, &w.check, 0, 0, on_check);
     watch_time(&w, &w.patience, PATIENCE_S, 0, on_patience_over);
-    report(d);
+    health_report(d);
     monitor_keep(monitor);
     ev_run(d->loop, 0);
     db_release(&w.db);
@@ -280,7 +234,7 @@ static bool sql_is_good(const struct config *config)
 int main(int argc, char **argv)
 {
     struct daemon d = {0};
-    struct monitor monitor = {.health = loop_stands_still, .ready = not_ready};
+    struct monitor monitor;
     bool check_sql = false;
     if (argc == 2 && !strcmp(argv[1], "--ops")) {
         dialects_print(stdout);
@@ -302,8 +256,9 @@ int main(int argc, char **argv)
     d.revoked = revoked_new(&d.config);
     d.tokens = tokens_new();
     d.addresses = addresses_new();
-    metrics_start(DAEMON, &requests);
-    int status = monitor_open(&monitor, &d.config) && listener_open(&d) && server_new(&d) ? run(&d, &monitor) : EX_CONFIG;
+    health_init(&monitor);
+    monitor_open(&monitor, &d.config);
+    int status = listener_open(&d) && server_new(&d) ? run(&d, &monitor) : EX_CONFIG;
     listener_close(&d);
     server_free(&d);
     stop_parts(&d);
