@@ -114,13 +114,17 @@ NGINX_PART  = sed -n '/---- BEGIN $1/,/---- END $1/p' nginx.conf | sed -e '1d;$$
 
 install: all  ## put everything under PREFIX (/usr/local), settings in SYSCONFDIR (/etc/parley); DESTDIR for packages
 	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(LIBEXECDIR) $(DATADIR)/db $(DATADIR)/nginx $(DATADIR)/scripts $(DOCDIR) $(SYSCONFDIR) \
-	    $(UNITDIR)/parley-.service.d $(PREFIX)/lib/sysusers.d $(PREFIX)/lib/tmpfiles.d)
+	    $(UNITDIR)/parley-.service.d $(PREFIX)/lib/sysusers.d $(PREFIX)/lib/tmpfiles.d \
+	    $(PREFIX)/share/man/man1 $(PREFIX)/share/man/man8 $(PREFIX)/share/bash-completion/completions)
 	install -m 755 $(SERVICES:%=$(BUILD)/%) $(DESTDIR)$(LIBEXECDIR)
 	$(if $(filter parleyctl,$(PROGRAMS)),install -m 755 $(BUILD)/parleyctl $(DESTDIR)$(PREFIX)/bin)
 	install -m 644 db/*.sql $(DESTDIR)$(DATADIR)/db
 	install -m 755 db/migrate.sh $(DESTDIR)$(DATADIR)/db
 	install -m 644 docs/scripts/parley.sh $(DESTDIR)$(DATADIR)/scripts
 	install -m 755 docs/scripts/parley-sendmail $(DESTDIR)$(DATADIR)/scripts
+	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	$(if $(filter parleyctl,$(PROGRAMS)),$(BUILD)/parleyctl completion >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/parleyctl)
 	$(call NGINX_PART,http) >$(DESTDIR)$(DATADIR)/nginx/http.conf
 	$(call NGINX_PART,server) >$(DESTDIR)$(DATADIR)/nginx/server.conf
 	install -m 644 ctl/apache.conf $(DESTDIR)$(DATADIR)
@@ -143,12 +147,16 @@ deb:  ## build build/deb/parley_*.deb and see what lintian says
 	cd $(DEB_TREE) && dpkg-buildpackage --build=binary --unsigned-changes
 	lintian --fail-on error,warning build/deb/parley_*.changes
 
+deb-test: deb  ## install, use, upgrade and purge that package on a fresh Debian that is booted for it (as root)
+	@ctl/install.sh deb_test
+	tests/deb.sh build/deb/parley_*.deb
+
 clean:  ## remove what was built (var/ stays)
 	rm -rf build build-san build-fuzz $(BUILD)
 
 help:  ## show this
 	@echo 'make TARGET, where TARGET is one of'
-	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo 'Settings: PORT=8080 ADDRESS=127.0.0.1 VAR=var (state directory), DATABASE_URL (instead of a'
 	@echo 'private cluster), DAEMONS=1 API_WORKERS=4 AUTH_WORKERS=2, SAN=1, CHAOS_S=120 CHAOS_SEED (to repeat a run).'
 
@@ -211,4 +219,4 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libfuzz.a $(LIBS)
 .SECONDARY:
 .DELETE_ON_ERROR:
 # Every target that `make help` lists, and some that it does not.
-.PHONY: units fuzzers FORCE $(shell sed -n 's/^\([a-z]*\):.*  ## .*/\1/p' $(firstword $(MAKEFILE_LIST)))
+.PHONY: units fuzzers FORCE $(shell sed -n 's/^\([a-z-]*\):.*  ## .*/\1/p' $(firstword $(MAKEFILE_LIST)))

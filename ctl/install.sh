@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs with apt what a task needs and this machine lacks, asking nothing and starting nothing.
-# Usage: ctl/install.sh [build] [run] [test] [format] [fuzz] [analyze] [valgrind]
+# Usage: ctl/install.sh [build] [run] [test] [format] [deb] [deb_test] [fuzz] [analyze] [valgrind]
 set -euo pipefail
 
 # The tasks; wanted() finds them by name.
@@ -13,6 +13,7 @@ test="apache2-bin jq libcmocka-dev mandoc php8.2-fpm prometheus python3-aiosmtpd
       python3-pytest python3-pytest-xdist python3-requests python3-websocket python3-yaml"
 format="clang-format"
 deb="debhelper dpkg-dev fakeroot lintian"
+deb_test="debootstrap systemd-container"
 fuzz="clang libclang-rt-14-dev"
 analyze="clang-tidy cppcheck"
 valgrind="valgrind"

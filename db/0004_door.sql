@@ -37,7 +37,7 @@ CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON audit_log
     FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse();
 
 -- Forgets what is older than keep, and notes that it did. The only way to; nobody calls it by itself.
--- (A SET clause of the function would need a superuser to migrate.)
+-- (A SET clause would want a superuser at the migration.)
 CREATE FUNCTION audit_purge(keep interval) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     gone bigint;

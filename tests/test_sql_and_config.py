@@ -122,6 +122,18 @@ def test_every_statement_prepares_against_the_migrated_schema(migrated):
     assert done.returncode == 0, done.stderr
 
 
+def test_a_role_that_owns_the_database_and_no_more_suffices(cluster):
+    """As packages and hosters give one: no superuser."""
+    cluster.execute("CREATE ROLE plain LOGIN")
+    cluster.execute("CREATE DATABASE plain OWNER plain")
+    database = f"host={cluster.dir} user=plain dbname=plain"
+    first = migrate(database)
+    assert first.returncode == 0, first.stderr
+    done = run("fcgi-app", "--check-sql", DATABASE_URL=database)
+    assert done.returncode == 0, done.stderr
+    rows(cluster, database, "SET ROLE plain; SELECT audit_purge('400 days')")
+
+
 def test_a_statement_that_does_not_prepare_is_named(cluster, migrated):
     """The control: the check above would notice."""
     rows(cluster, migrated, "ALTER TABLE users RENAME COLUMN username TO handle")
