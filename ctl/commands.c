@@ -71,6 +71,7 @@ const struct command commands[] = {
 
     {"export", "", 0, 0, NEEDS_DATABASE, cmd_server_export, "Writes the whole server as JSON lines.", output_options},
     {"import", "[FILE]", 0, 1, NEEDS_DATABASE, cmd_server_import, "Reads such lines into an empty database.", NULL},
+    {"backup verify", "BACKUP", 1, 1, NEEDS_SETTINGS, cmd_backup_verify, "Restores what pg_dump wrote into a database of its own, and looks for gaps.", NULL},
 
     {"config check", "", 0, 0, NEEDS_SETTINGS, cmd_config_check, "Says whether the programs can start with these settings.", NULL},
     {"config show", "", 0, 0, NEEDS_SETTINGS, cmd_config_show, "Shows the settings, with secrets hidden.", NULL},

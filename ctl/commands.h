@@ -15,7 +15,8 @@ int cmd_key_list(struct ctl *), cmd_key_add(struct ctl *), cmd_key_use(struct ct
 int cmd_key_rotate(struct ctl *);
 /* look.c */
 int cmd_stats(struct ctl *), cmd_conversation_index(struct ctl *), cmd_conversation_show(struct ctl *);
-/* retention.c */
+/* retention.c, backup.c */
+int cmd_backup_verify(struct ctl *);
 int cmd_conversation_retention(struct ctl *);
 /* dump.c, load.c */
 int cmd_server_export(struct ctl *), cmd_server_import(struct ctl *);

@@ -2,7 +2,7 @@
  * the settings' database. The scripts are beside this program: in ../share/parley/db where it was
  * installed, in ../db in a checkout. */
 #include "ctl/commands.h"
-#include "ctl/command.h"
+#include "ctl/migrate.h"
 #include "schema_version.h"
 
 #include <errno.h>
@@ -47,13 +47,13 @@ static pid_t start(struct ctl *c, const char *script, int out)
 }
 
 /* What was applied: the script says "migrate: FILE" for each. */
-static struct json_object *read_applied(struct ctl *c, FILE *from)
+static struct json_object *read_applied(FILE *from, bool aloud)
 {
     char line[512];
     struct json_object *applied = json_object_new_array();
     while (fgets(line, sizeof line, from)) {
         line[strcspn(line, "\n")] = 0;
-        if (!c->out.json)
+        if (aloud)
             puts(line);
         if (!strncmp(line, "migrate: ", 9))
             json_object_array_add(applied, json_object_new_string(line + 9));
@@ -61,10 +61,10 @@ static struct json_object *read_applied(struct ctl *c, FILE *from)
     return applied;
 }
 
-int cmd_migrate(struct ctl *c)
+int migrate_database(struct ctl *c, const char *scripts, bool aloud, struct json_object **applied)
 {
     int ends[2], status;
-    const char *script = find_script(c, option(c, "scripts"));
+    const char *script = find_script(c, scripts);
     if (!script)
         return fail(c, EX_NOINPUT, "the migration scripts were not found; name their directory with --scripts");
     if (pipe(ends))
@@ -74,14 +74,28 @@ int cmd_migrate(struct ctl *c)
     FILE *from = fdopen(ends[0], "r");
     if (pid < 0 || !from)
         return fail(c, EX_OSERR, "%s", strerror(errno));
-    struct json_object *o = json_object_new_object();
-    json_object_object_add(o, "applied", read_applied(c, from));
-    json_object_object_add(o, "schema", json_object_new_int(SCHEMA_VERSION));
+    struct json_object *list = read_applied(from, aloud);
     fclose(from);
-    if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status)) {
-        json_object_put(o);
+    pid_t ended;
+    while ((ended = waitpid(pid, &status, 0)) < 0 && errno == EINTR)
+        ;
+    if (ended < 0 || !WIFEXITED(status) || WEXITSTATUS(status)) {
+        json_object_put(list);
         return fail(c, EX_UNAVAILABLE, "the migrations failed");
     }
+    *applied = list;
+    return EX_OK;
+}
+
+int cmd_migrate(struct ctl *c)
+{
+    struct json_object *applied, *o;
+    int status = migrate_database(c, option(c, "scripts"), !c->out.json, &applied);
+    if (status != EX_OK)
+        return status;
+    o = json_object_new_object();
+    json_object_object_add(o, "applied", applied);
+    json_object_object_add(o, "schema", json_object_new_int(SCHEMA_VERSION));
     output_done(&c->out, o, "the database has schema %d", SCHEMA_VERSION);
     return EX_OK;
 }

@@ -70,6 +70,18 @@ script() {
 		\\endif
 		EOF
     done
+    # A dump that was restored into a younger cluster: see xids_ahead() in 0012_retention.sql.
+    cat <<-EOF
+	SELECT to_regprocedure('xids_ahead()') IS NOT NULL AS known \\gset
+	\\if :known
+	    SELECT xids_ahead() AS ahead, xids_ahead() > 0 AS behind \\gset
+	    \\if :behind
+	        \\echo restored: from a cluster that was further on; using up :ahead transaction ids
+	        SET synchronous_commit = off;
+	        CALL xids_use(:ahead);
+	    \\endif
+	\\endif
+	EOF
 }
 
 number() {

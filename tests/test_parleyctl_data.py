@@ -199,7 +199,7 @@ def table():
     top = subprocess.run([binary("parleyctl"), "--help"], capture_output=True, text=True, check=True).stdout
     found = {}
     for line in top.partition("Commands:\n")[2].partition("\n\n")[0].splitlines():
-        usage = re.match(r"  ((?:[a-z]+ ?)+?)(?: (\[?[A-Z]+\]?))? +(?=[A-Z][a-z])(.*)$", line)
+        usage = re.match(r"  ((?:[a-z]+ ?)+?)(?: (\[?[A-Z]+\]?(?: \[[A-Z]+\])?))? +(?=[A-Z][a-z])(.*)$", line)
         assert usage, line
         text = subprocess.run([binary("parleyctl"), *usage[1].split(), "--help"], capture_output=True, text=True, check=True).stdout
         own = text.partition("Options:\n")[2].partition("  --config ")[0]
