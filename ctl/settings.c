@@ -98,6 +98,21 @@ static void check_clock(struct verdicts *v, int64_t theirs)
                 apart < 0 ? -apart : apart);
 }
 
+/* After a dump was restored into a younger cluster; see 0012_retention.sql. */
+static void check_restored(struct ctl *c, struct verdicts *v)
+{
+    struct query q;
+    PGresult *res;
+    query_init(&q, SQL_XIDS_AHEAD);
+    if (ask_patiently(&c->db, &q, &res) != OK)
+        return;
+    struct row r = row_at(res, 0, NULL);
+    if (row_int(&r))
+        verdict(v, VERDICT_BAD, "restored", "parleyctl migrate",
+                "The tables come from another cluster, whose transactions were further on: sockets hear nothing new.");
+    PQclear(res);
+}
+
 bool settings_check_database(struct ctl *c, struct verdicts *v)
 {
     struct query q;
@@ -115,6 +130,8 @@ bool settings_check_database(struct ctl *c, struct verdicts *v)
     verdict(v, VERDICT_OK, "database", NULL, "The database answers.");
     check_clock(v, now);
     check_schema(v, schema);
+    if (schema == SCHEMA_VERSION)
+        check_restored(c, v);
     return schema == SCHEMA_VERSION;
 }
 

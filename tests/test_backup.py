@@ -168,6 +168,8 @@ def test_a_dump_restored_into_a_new_cluster_serves_on(stack, talk, dump, elsewhe
     (ahead,), = elsewhere.execute("SELECT xids_ahead()", "parley")
     assert ahead > 30000
 
+    warned = ctl.run(stack, "config", "check", env={"DATABASE_URL": elsewhere.url("parley")})
+    assert warned.returncode == 78 and "parleyctl migrate" in warned.stdout + warned.stderr, warned
     migrated = ctl.run(stack, "migrate", env={"DATABASE_URL": elsewhere.url("parley")})
     assert migrated.returncode == 0 and "restored:" in migrated.stdout, migrated
     assert elsewhere.execute("SELECT xids_ahead()", "parley") == [(0,)]
