@@ -141,6 +141,9 @@ def test_those_who_wait_survive_a_restart_of_postgresql(people, stack):
     cursor = now(bob)
     poll, stream = Waiting(bob, after=cursor, wait=30), Stream(bob, type="message", timeout=25).opened()
     eventually(lambda: watchers(stack) >= 2, 5)
+    for n in (1, 2):                    # reads come in turn: with these the poll has had its first one, and waits
+        with Stream(bob, daemon=n).opened():
+            pass
     old = stack.kill("postmaster", signal.SIGINT)
     stack.seconds_to_respawn("postmaster", old)
     eventually(lambda: alice.send(bob, "after", key="after").status_code == 201, 15)
