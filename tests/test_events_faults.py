@@ -40,6 +40,18 @@ def nobody_waits(stack):
     eventually(lambda: watchers(stack) == 0, 5, "nobody is held any more")
 
 
+def held(user, **query):
+    """A long poll that waits by now: reads come in turn, so it had its first one when a later stream had."""
+    before = watchers(user.stack)
+    poll = Waiting(user, **query)
+    eventually(lambda: watchers(user.stack) > before, 5)
+    for daemon in (1, 2):
+        with Stream(user, daemon=daemon).opened():
+            pass
+    eventually(lambda: watchers(user.stack) == before + 1, 5)
+    return poll
+
+
 def read_through(user, cursor, count):
     """count messages, by polls that are repeated as a script would; none twice."""
     found, deadline = [], time.monotonic() + 30
@@ -80,8 +92,7 @@ def test_daemon_killed_during_a_long_poll_loses_nothing(people, stack):
     alice, bob = people
     alice.make_message(bob, "zero")
     cursor = now(bob)
-    polls = [Waiting(bob, after=cursor, wait=8) for _ in range(2)]
-    eventually(lambda: watchers(stack) >= 2, 5)
+    polls = [held(bob, after=cursor, wait=8) for _ in range(2)]
     old = [stack.kill(name) for name in ("ws-daemon", "ws-daemon-2")]
     alice.make_message(bob, "meanwhile")
     for poll in polls:
@@ -101,9 +112,7 @@ def test_daemon_killed_during_a_long_poll_loses_nothing(people, stack):
 def test_daemon_that_stops_answers_polls_and_ends_streams(people, stack):
     alice, bob = people
     cursor = now(bob)
-    before = watchers(stack)
-    poll, stream = Waiting(bob, after=cursor, wait=50), Stream(alice).opened()
-    eventually(lambda: watchers(stack) >= before + 2, 5)
+    poll, stream = held(bob, after=cursor, wait=50), Stream(alice).opened()
     old = [stack.kill(name, signal.SIGTERM) for name in ("ws-daemon", "ws-daemon-2")]
     assert poll.answer(5).json() == {"events": [], "cursor": cursor, "has_more": False}
     end = stream.next()
@@ -139,11 +148,7 @@ def test_those_who_wait_survive_a_restart_of_postgresql(people, stack):
     alice, bob = people
     alice.make_message(bob, "zero")
     cursor = now(bob)
-    poll, stream = Waiting(bob, after=cursor, wait=30), Stream(bob, type="message", timeout=25).opened()
-    eventually(lambda: watchers(stack) >= 2, 5)
-    for n in (1, 2):                    # reads come in turn: with these the poll has had its first one, and waits
-        with Stream(bob, daemon=n).opened():
-            pass
+    poll, stream = held(bob, after=cursor, wait=30), Stream(bob, type="message", timeout=25).opened()
     old = stack.kill("postmaster", signal.SIGINT)
     stack.seconds_to_respawn("postmaster", old)
     eventually(lambda: alice.send(bob, "after", key="after").status_code == 201, 15)
