@@ -41,6 +41,9 @@ for service in parley-api parley-auth parley-ws@1 parley-courier; do
     echo "      $(systemd-analyze security --no-pager $service.service 2>/dev/null | tail -n 1 | sed 's/^[^O]*//')"
 done
 check "starts with the machine" systemctl is-enabled parley.target
+for port in 9461 9462 9463 9471; do
+    check "says at port $port that it is ready" soon curl -sf "http://127.0.0.1:$port/readyz"
+done
 
 # ---- behind the nginx that came with it
 
