@@ -255,9 +255,16 @@ def test_cgi_serves_the_api_and_events_by_polling(cgi):
 def test_cgi_program_ends_with_its_request(cgi, stack):
     one = account(cgi)
     assert [one.me().status_code for _ in range(3)] == [200] * 3
-    pools = {stack.pid("fcgi-app"), stack.pid("fcgi-auth"), *stack.workers("fcgi-app"), *stack.workers("fcgi-auth")}
-    eventually(lambda: {pid for pid, command in procs.belonging_to(str(stack.var)).items() if "fcgi-app" in command.split()[0]} <= pools,
-               10, "no program is left")
+    pools = {stack.pid("fcgi-app"), stack.pid("fcgi-auth")}
+
+    def left():
+        return {pid: command for pid, command in procs.belonging_to(str(stack.var)).items()
+                if "bin/fcgi-app" in command and pid not in pools and not any(pid in procs.children(pool) for pool in pools)}
+    try:
+        eventually(lambda: not left(), 10, "no program is left")
+    except AssertionError:
+        assert not left()       # names it
+        raise
 
 
 @pytest.mark.parametrize("query", ["--help", "--routes", "--check-sql", "--config+/etc/passwd", "--config+/dev/null+x"])
