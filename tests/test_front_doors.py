@@ -2,6 +2,7 @@
 and plain CGI for hosts where nothing may run."""
 
 import json
+import re
 import ssl
 import subprocess
 from http.client import HTTPConnection
@@ -20,6 +21,7 @@ from parley.stack import Stack
 from parley.wait import eventually
 
 APACHE_MODULES = ("headers", "proxy", "proxy_fcgi", "proxy_http", "proxy_wstunnel", "rewrite", "unique_id")
+SECRET = re.compile(r"/hooks/([\w-]{43})")
 LARGE = b'{"content":"' + b"x" * (1 << 20) + b'"}'
 NOT_ASCII = "zwölf Boxkämpfer ☃ 😀 \\ \" \n %00 &amp;"
 
@@ -42,6 +44,12 @@ def use_rest(one, other):
     assert one.call("HEAD", "/api/v1/users/me").status_code == 200
     conversation = one.call("POST", "/api/v1/conversations", json={"type": "group", "participant_ids": [other.id], "name": "a"}).json()
     path = "/api/v1/conversations/" + conversation["conversation"]["id"]
+    hook = one.call("POST", path + "/webhooks", json={"name": "a machine"})
+    assert hook.status_code == 201, hook.text
+    secret = SECRET.search(hook.text)[1]
+    one.stack.secrets.add(secret)
+    assert one.call("POST", f"/hooks/{secret}", token=None, json={"text": NOT_ASCII}).text == "ok"
+    assert other.call("GET", path + "/messages").json()["messages"][0]["body"] == NOT_ASCII
     assert one.call("PATCH", path, json={"name": "b"}).json()["conversation"]["name"] == "b"
     assert one.call("DELETE", path).status_code == 204
     assert other.call("GET", "/api/v1/conversations").status_code == 200
@@ -64,6 +72,7 @@ def assert_too_large(door, user):
 def assert_no_token_is_logged(door, *users):
     for name, text in door.logs().items():
         assert not any(user.token in text or user.password in text for user in users), name
+        assert not any(secret in text for secret in door.secrets), name
 
 
 # ---------------------------------------------------------------------- a server block that has a site

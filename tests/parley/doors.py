@@ -226,7 +226,7 @@ Listen 127.0.0.1:{port}
     DocumentRoot {dir}/www
     ErrorDocument 404 "the site's own 404"
     LimitRequestBody 65536
-    CustomLog {dir}/site-access.log "%r" env=!parley
+    CustomLog {dir}/site-access.log "%r" "expr=reqenv('parley') != '1' && reqenv('parley_secret') != '1'"
     Include {dir}/parley.conf
 </VirtualHost>
 """
