@@ -106,13 +106,23 @@ SYSCONFDIR ?= /etc/parley
 LIBEXECDIR  = $(PREFIX)/libexec/parley
 DATADIR     = $(PREFIX)/share/parley
 DOCDIR      = $(PREFIX)/share/doc/parley
+MANDIR      = $(PREFIX)/share/man
 UNITDIR     = $(PREFIX)/lib/systemd/system
 SERVICES    = $(filter-out parleyctl,$(PROGRAMS))
 FILL_IN     = sed -e 's|@LIBEXECDIR@|$(LIBEXECDIR)|' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|' -e 's|@DOCDIR@|$(DOCDIR)|'
 # What stands between two marks in nginx.conf, as a file of its own; the first daemon is ws@1.
 NGINX_PART  = sed -n '/---- BEGIN $1/,/---- END $1/p' nginx.conf | sed -e '1d;$$d' -e 's|/run/parley/ws\.sock|/run/parley/ws-1.sock|'
 
-install: all  ## put everything under PREFIX (/usr/local), settings in SYSCONFDIR (/etc/parley); DESTDIR for packages
+# The page of the settings, from the table that --help prints.
+$(BUILD)/man/parley.env.5: docs/man/parley.env.5.in $(BUILD)/courier
+	@mkdir -p $(@D)
+	{ sed '/@SETTINGS@/,$$d' $<; \
+	  $(BUILD)/courier --help | awk -F ' \\| ' '/^  [A-Z_0-9]+ \|/ { sub(/^ +/, "", $$1); \
+	      printf ".It Ev %s\n%s\n.br\n(%s; default: %s)\n", $$1, $$4, $$2, $$3 == "" ? "empty" : $$3 }'; \
+	  sed '1,/@SETTINGS@/d' $<; } >$@.new
+	mv $@.new $@
+
+install: all $(BUILD)/man/parley.env.5  ## put everything under PREFIX (/usr/local), settings in SYSCONFDIR (/etc/parley); DESTDIR for packages
 	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(LIBEXECDIR) $(DATADIR)/db $(DATADIR)/nginx $(DATADIR)/scripts $(DOCDIR) $(SYSCONFDIR) \
 	    $(UNITDIR)/parley-.service.d $(PREFIX)/lib/sysusers.d $(PREFIX)/lib/tmpfiles.d \
 	    $(PREFIX)/share/man/man1 $(PREFIX)/share/man/man8 $(PREFIX)/share/bash-completion/completions)
@@ -129,7 +139,11 @@ install: all  ## put everything under PREFIX (/usr/local), settings in SYSCONFDI
 	$(call NGINX_PART,server) >$(DESTDIR)$(DATADIR)/nginx/server.conf
 	install -m 644 ctl/apache.conf $(DESTDIR)$(DATADIR)
 	sed -e 's|/usr/libexec/parley|$(LIBEXECDIR)|' -e 's|/etc/parley|$(SYSCONFDIR)|' ctl/apache-cgi.conf >$(DESTDIR)$(DATADIR)/apache-cgi.conf
-	install -m 644 README.md LICENSE nginx.conf $(wildcard docs/*.md docs/*.yaml docs/*.json) $(DESTDIR)$(DOCDIR)
+	install -m 644 README.md CHANGELOG.md LICENSE nginx.conf $(wildcard docs/*.md docs/*.yaml docs/*.json) $(DESTDIR)$(DOCDIR)
+	install -d $(foreach n,1 5 8,$(DESTDIR)$(MANDIR)/man$n)
+	install -m 644 docs/man/*.1 $(DESTDIR)$(MANDIR)/man1
+	install -m 644 $(BUILD)/man/*.5 $(DESTDIR)$(MANDIR)/man5
+	install -m 644 docs/man/*.8 $(DESTDIR)$(MANDIR)/man8
 	cd ctl/systemd && for unit in parley*.target parley*.socket parley*.service parley-.service.d/*; do \
 	    $(FILL_IN) $$unit >$(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
 	install -m 644 ctl/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/parley.conf

@@ -12,7 +12,7 @@ import pytest
 from parley import ctl
 from parley.api import account
 from parley.conv import conv_account
-from parley.stack import ROOT, binary
+from parley.stack import BUILD, ROOT, binary
 
 STACK = {"daemons": 1}
 EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_CONFIG = 64, 65, 66, 78
@@ -225,4 +225,37 @@ def test_man_page_is_clean(page):
 
 
 def test_every_program_has_a_page():
-    assert {p.name for p in PAGES.iterdir()} == {"parleyctl.1", "fcgi-app.8", "ws-daemon.8", "courier.8"}
+    assert {p.name for p in PAGES.iterdir()} == {"parleyctl.1", "fcgi-app.8", "ws-daemon.8", "courier.8", "parley.env.5.in"}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """What `make install` puts under a directory of ours."""
+    there = tmp_path_factory.mktemp("installed")
+    subprocess.run(["make", "-s", "install", f"DESTDIR={there}", f"BUILD={BUILD}"], cwd=ROOT, check=True, timeout=300)
+    return there / "usr/local"
+
+
+def test_pages_are_installed_and_that_of_the_settings_is_the_programs_help(installed):
+    pages = {p.name for p in installed.glob("share/man/man?/*")}
+    assert pages == {"parleyctl.1", "fcgi-app.8", "ws-daemon.8", "courier.8", "parley.env.5"}
+    page = installed / "share/man/man5/parley.env.5"
+    done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    shown = re.findall(r"^\.It Ev (\S+)\n(.*)\n\.br\n\((.*?); default: (.*)\)$", page.read_text(), re.M)
+    printed = subprocess.run([binary("courier"), "--help"], capture_output=True, text=True, check=True).stdout
+    rows = [line.strip().split(" | ") for line in printed.splitlines() if re.match(r"  [A-Z_0-9]+ \|", line)]
+    assert shown == [(key, text, kind, default or "empty") for key, kind, default, text in rows] and len(rows) > 30
+
+
+# ---------------------------------------------------------------------- the changelog
+
+def test_changelog_keeps_a_changelog():
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert "keepachangelog.com" in text
+    heads = re.findall(r"^## \[(.+?)\](?: - (\d{4}-\d\d-\d\d))?$", text, re.M)
+    assert heads and len(heads) == len(re.findall("^## ", text, re.M))
+    assert [name for name, day in heads if not day] in ([], ["Unreleased"])
+    assert set(re.findall(r"^### (.+)$", text, re.M)) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    packaged = re.match(r"parley \((\S+?)\)", (ROOT / "ctl/debian/changelog").read_text())[1]
+    assert packaged in [name for name, _ in heads]
