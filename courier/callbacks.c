@@ -6,6 +6,7 @@
 #include "courier/post.h"
 #include "courier/stop.h"
 #include "shared/log.h"
+#include "shared/metrics.h"
 #include "shared/secret.h"
 #include "shared/timefmt.h"
 
@@ -33,6 +34,16 @@ struct callbacks {
 };
 
 /* ---- what came of it ---- */
+
+static void count(const char *state)
+{
+    static const char *const counted[] = {[CALLBACK_DELIVERED] = "delivered",
+                                          [CALLBACK_FAILED] = "pending",
+                                          [CALLBACK_GIVEN_UP] = "dead"};
+    for (int i = 0; i < (int)(sizeof counted / sizeof *counted); i++)
+        if (!strcmp(state, counted[i]))
+            metric_add(METRIC_CALLBACKS, i, 1);
+}
 
 static void log_outcome(const struct callback_post *d, const char *state, bool disabled,
                         int64_t status, const char *reason)
@@ -63,10 +74,12 @@ static void note(struct callbacks *c, const struct callback_post *d, const char 
                                 : delay < PAUSE_MOST_MS ? delay
                                                         : PAUSE_MOST_MS};
     arena_init(&a);
-    if (callback_finish(&c->db, &a, d, &r, &now, &disabled) == OK && now)
+    if (callback_finish(&c->db, &a, d, &r, &now, &disabled) == OK && now) {
+        count(now);
         log_outcome(d, now, disabled, status, reason);
-    else
+    } else {
         log_event(LOG_WARN, "callback_not_noted", log_int("delivery", d->id));
+    }
     arena_release(&a);
     c->more = true;
 }
@@ -185,6 +198,8 @@ pid_t callbacks_start(struct courier *c)
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NAME, "parley-posts"); /* for ps */
+    if (c->monitor.fd >= 0)
+        close(c->monitor.fd); /* its address is free when the courier is gone */
     int status = getppid() == parent ? serve(c) : EX_SOFTWARE;
     arena_release(&c->arena);
     exit(status);

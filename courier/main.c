@@ -6,6 +6,7 @@
 #include "courier/outbox.h"
 #include "courier/settings.h"
 #include "courier/stop.h"
+#include "shared/callback_store.h"
 #include "shared/log.h"
 #include "shared/mail_store.h"
 #include "shared/metrics.h"
@@ -60,11 +61,15 @@ static bool run(struct courier *c, pid_t callbacks)
 /* For the monitor: how much there is to do, for all couriers together. */
 static void look_at_queue(struct monitor *m)
 {
-    int64_t count, age;
-    if (mail_queue(&m->db, &count, &age) != OK)
-        return;
-    metric_set(METRIC_MAIL_QUEUE, 0, count);
-    metric_set(METRIC_MAIL_OLDEST, 0, age);
+    int64_t count, age, dead;
+    if (mail_queue(&m->db, &count, &age) == OK) {
+        metric_set(METRIC_MAIL_QUEUE, 0, count);
+        metric_set(METRIC_MAIL_OLDEST, 0, age);
+    }
+    if (callbacks_queue(&m->db, &count, &dead) == OK) {
+        metric_set(METRIC_CALLBACK_QUEUE, 0, count);
+        metric_set(METRIC_CALLBACK_DEAD, 0, dead);
+    }
 }
 
 static int serve(struct courier *c)

@@ -224,3 +224,18 @@ enum error callbacks_purge(struct db *db)
     query_init(&q, SQL_CALLBACKS_PURGE);
     return db_execute(db, &q);
 }
+
+enum error callbacks_queue(struct db *db, int64_t *pending, int64_t *dead)
+{
+    struct query q;
+    PGresult *res;
+    query_init(&q, SQL_CALLBACKS_QUEUE);
+    enum error e = db_run(db, &q, &res);
+    if (e != OK)
+        return e;
+    struct row r = row_at(res, 0, NULL);
+    *pending = row_int(&r);
+    *dead = row_int(&r);
+    PQclear(res);
+    return OK;
+}

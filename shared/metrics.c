@@ -20,6 +20,7 @@ static const char *const limits[] = {"login_tries", "body_size", "frame_rate", "
                                      "sockets_per_address", "outbox", "consumers", "tokens"};
 static const char *const logins[] = {"ok", "failed", "throttled"};
 static const char *const mails[] = {"sent", "logged", "failed", "deferred"};
+static const char *const callbacks[] = {"delivered", "failed", "dead"};
 static const char *const connections[] = {"feed", "writes", "queries", "events"};
 /* All that we answer; the last stands for any other. */
 static const int statuses[] = {200, 201, 202, 204, 400, 401, 403, 404, 405, 409, 410, 413, 415, 429, 503, 500};
@@ -35,6 +36,7 @@ static void show_code(FILE *out, int i) { fprintf(out, "code=\"%s\"", error_code
 static void show_limit(FILE *out, int i) { fprintf(out, "limit=\"%s\"", limits[i]); }
 static void show_login(FILE *out, int i) { fprintf(out, "result=\"%s\"", logins[i]); }
 static void show_mail(FILE *out, int i) { fprintf(out, "result=\"%s\"", mails[i]); }
+static void show_callback(FILE *out, int i) { fprintf(out, "result=\"%s\"", callbacks[i]); }
 static void show_connection(FILE *out, int i) { fprintf(out, "connection=\"%s\"", connections[i]); }
 
 static void show_reason(FILE *out, int i)
@@ -54,7 +56,7 @@ static void show_route_status(FILE *out, int i)
     fprintf(out, ",status=\"%d\"", statuses[i % STATUSES]);
 }
 
-enum label { NONE, DIALECT, CODE, REASON, LIMIT, LOGIN, MAIL, CONNECTION, ROUTE, ROUTE_STATUS };
+enum label { NONE, DIALECT, CODE, REASON, LIMIT, LOGIN, MAIL, CALLBACK, CONNECTION, ROUTE, ROUTE_STATUS };
 
 /* How many values a label has (in all, or for each route), whether they are shown before they were met
  * for the first time, and how. */
@@ -70,6 +72,7 @@ static const struct {
     [LIMIT] = {COUNT(limits), 0, true, show_limit},
     [LOGIN] = {COUNT(logins), 0, true, show_login},
     [MAIL] = {COUNT(mails), 0, true, show_mail},
+    [CALLBACK] = {COUNT(callbacks), 0, true, show_callback},
     [CONNECTION] = {COUNT(connections), 0, true, show_connection},
     [ROUTE] = {0, 1, false, show_route},
     [ROUTE_STATUS] = {0, STATUSES, false, show_route_status},

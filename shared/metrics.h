@@ -69,7 +69,11 @@ enum { POOL = 1, DAEMON = 2, COURIER = 4, EVERYBODY = POOL | DAEMON | COURIER };
       "when the daemon's loop last came round, since the epoch; it does so every second")                    \
     F(MAILS, COUNTER, COURIER, MAIL, "parley_mails_total", "attempts to deliver a mail, by how they ended")  \
     F(MAIL_QUEUE, GAUGE, COURIER, NONE, "parley_mail_queue", "mails that are owed")                          \
-    F(MAIL_OLDEST, MOMENT, COURIER, NONE, "parley_mail_queue_age_seconds", "for how long the oldest of them has been")
+    F(MAIL_OLDEST, MOMENT, COURIER, NONE, "parley_mail_queue_age_seconds", "for how long the oldest of them has been")\
+    F(CALLBACKS, COUNTER, COURIER, CALLBACK, "parley_callback_posts_total",                                  \
+      "attempts to post to a callback, by how they ended: delivered, failed, dead (given up)")               \
+    F(CALLBACK_QUEUE, GAUGE, COURIER, NONE, "parley_callback_queue", "posts that are owed to callbacks")     \
+    F(CALLBACK_DEAD, GAUGE, COURIER, NONE, "parley_callback_dead_letters", "posts that were given up and are kept")
 
 enum metric {
 #define F(id, type, programs, label, name, help) METRIC_##id,
@@ -80,6 +84,8 @@ enum metric {
 
 /* Series of METRIC_LOGINS; those of METRIC_MAILS are enum mail_state. */
 enum { LOGIN_OK, LOGIN_FAILED, LOGIN_THROTTLED };
+/* Of METRIC_CALLBACKS. */
+enum { CALLBACK_DELIVERED, CALLBACK_FAILED, CALLBACK_GIVEN_UP };
 
 /* The routes of a program: the method and the pattern of each, as in "GET", "/api/v1/users/{uuid}". */
 struct metric_routes {

@@ -73,4 +73,8 @@ const struct sql_statement sql_callbacks[SQL_COUNT] = {
 
     /* () -> nothing */
     [SQL_CALLBACKS_PURGE] = {"callbacks_purge", "SELECT callbacks_purge()"},
+
+    /* () -> how many are pending, how many dead */
+    [SQL_CALLBACKS_QUEUE] = {"callbacks_queue",
+        "SELECT coalesce(sum(v.pending), 0)::bigint, coalesce(sum(v.dead), 0)::bigint FROM callback_view v WHERE v.enabled"},
 };

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from parley import procs
+from parley import metrics, procs
 from parley.check import assert_problem
 from parley.conv import conv_account, id_of
 from parley.receiver import Receiver
@@ -185,6 +185,24 @@ def test_a_refused_post_does_not_hold_up_the_next(receiver, path, alice, group):
     assert [p.text for p in receiver.expect(path, 3)] == ["bad", "good", "bad"]
 
 
+def test_posts_and_what_is_owed_are_counted(stack, receiver, path, alice, group):
+    def value(series):
+        said = metrics.text(stack, "courier")
+        return int(re.search(rf"^{re.escape(series)} (\d+)$", said, re.M)[1])
+    before = {result: value(f'parley_callback_posts_total{{result="{result}"}}') for result in ("delivered", "failed", "dead")}
+    waiting = value("parley_callback_dead_letters")
+    receiver.answers[path] = [404]
+    callback = register(alice, group, receiver.url(path))
+    alice.say(group, "unwanted")
+    dead(alice, group, callback)
+    eventually(lambda: value('parley_callback_posts_total{result="dead"}') == before["dead"] + 1)
+    eventually(lambda: value("parley_callback_dead_letters") == waiting + 1)
+    assert value('parley_callback_posts_total{result="failed"}') > before["failed"]
+    receiver.answers[path] = [204]
+    alice.make("POST", at(group, callback, "/redeliver"))
+    eventually(lambda: value('parley_callback_posts_total{result="delivered"}') > before["delivered"])
+
+
 def test_redirects_are_not_followed(receiver, path, alice, group):
     receiver.answers[path] = [302]
     callback = register(alice, group, receiver.url(path))
@@ -237,7 +255,7 @@ def test_what_only_fails_for_days_is_disabled_and_can_be_enabled(stack, receiver
 # ---------------------------------------------------------------------- nothing is lost
 
 def couriers(stack):
-    """The courier and its process for callbacks."""
+    """The courier and its process for callbacks; it has another one for its monitor."""
     pid = stack.pid("courier")
     return [pid, *(child for child in procs.children(pid) if procs.name(child) == "parley-posts")] if pid else []
 
