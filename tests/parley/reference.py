@@ -234,14 +234,13 @@ class World:
         made = self.webhook("Disk watch")
         self._keep("webhook", made["webhook"]["id"])
         self.things["webhook"]["secret"] = made["url"].rpartition("/")[2]
-
-    def webhook(self, name):
-        return self._make("alice", "POST", f"/conversations/{self.things['climbing']['uuid']}/webhooks", {"name": name})
-
         url = reference()["paths"]["/api/v1/conversations/{conversation_id}/callbacks"]["post"]["requestBody"]["content"][
             "application/json"]["examples"]["create"]["value"]
         made = self._make("alice", "POST", f"/conversations/{self.things['climbing']['uuid']}/callbacks", url)
         self._keep("callback", made["callback"]["id"])
+
+    def webhook(self, name):
+        return self._make("alice", "POST", f"/conversations/{self.things['climbing']['uuid']}/webhooks", {"name": name})
 
     # ------------------------------------------------------------------ from the reference to the stack
 
