@@ -198,8 +198,7 @@ pid_t callbacks_start(struct courier *c)
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NAME, "parley-posts"); /* for ps */
-    if (c->monitor.fd >= 0)
-        close(c->monitor.fd); /* its address is free when the courier is gone */
+    monitor_leave(&c->monitor);
     int status = getppid() == parent ? serve(c) : EX_SOFTWARE;
     arena_release(&c->arena);
     exit(status);

@@ -52,6 +52,7 @@ static void start_worker(struct pool *p, struct worker *w)
         return;
     /* A worker never outlives its parent, also when that died between fork() and here. */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    monitor_leave(p->monitor);
     if (getppid() == parent)
         worker_run(p->app, p->listen_fd);
     db_release(&p->app->db);

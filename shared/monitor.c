@@ -190,16 +190,21 @@ bool monitor_keep(struct monitor *m)
     return m->pid;
 }
 
+void monitor_leave(struct monitor *m)
+{
+    if (m->fd >= 0)
+        close(m->fd);
+    m->pid = 0;
+    m->fd = -1;
+}
+
 void monitor_close(struct monitor *m)
 {
     if (m->pid) {
         kill(m->pid, SIGKILL);
         waitpid(m->pid, NULL, 0);
     }
-    if (m->fd >= 0)
-        close(m->fd);
-    m->pid = 0;
-    m->fd = -1;
+    monitor_leave(m);
 }
 
 const char *monitor_database(struct monitor *m)

@@ -35,6 +35,9 @@ void monitor_open(struct monitor *m, const struct config *config);
 /* Starts the process, or a new one when it has ended; at most one a second. False when none runs. */
 bool monitor_keep(struct monitor *m);
 
+/* For a process forked by the service: lets go of the address, which is not to be held by who outlives it. */
+void monitor_leave(struct monitor *m);
+
 /* Ends the process, and waits for that: the address is free again. */
 void monitor_close(struct monitor *m);
 

@@ -249,6 +249,15 @@ def test_the_monitor_holds_none_of_the_services_sockets(stack, alice):
             assert len([link for link in links if link.startswith("socket:")]) <= 2, links  # listening; PostgreSQL
 
 
+def test_a_killed_pool_answers_again_from_zero(stack, alice):
+    alice.me()
+    old = stack.kill("fcgi-app", signal.SIGKILL)
+    eventually(lambda: stack.runs_again("fcgi-app", old) and status(stack, "fcgi-app", "/readyz") == 200, 10)
+    watch = Watch(stack, REQUESTS, services=["fcgi-app"])
+    assert alice.me().status_code == 200
+    expect(watch, [(REQUESTS, route("GET", "/api/v1/users/me", 200), 1)])
+
+
 # ---------------------------------------------------------------------- the lights
 
 def lights(stack, path):
