@@ -23,7 +23,7 @@ def command(pid):
 
 
 def name(pid):
-    """What the process calls itself."""
+    """What a process calls itself; "" when it is gone."""
     return _read(f"/proc/{pid}/comm").decode(errors="replace").strip()
 
 
@@ -33,11 +33,6 @@ def children(pid):
     for task in _listdir(f"/proc/{pid}/task"):
         found += [int(p) for p in _read(f"/proc/{pid}/task/{task}/children").split()]
     return [p for p in found if alive(p)]
-
-
-def name(pid):
-    """What a process calls itself; "" when it is gone."""
-    return _read(f"/proc/{pid}/comm").decode().strip()
 
 
 def _listdir(path):
