@@ -106,7 +106,7 @@ class Place:
     def segment(self, form, kind):
         """The name of a thing in the form of a route's segment."""
         if form == "name":
-            return {"person": self.bob.name, "own": "backup-bot"}[kind]
+            return {"person": self.bob.name, "own": "backup-bot", "address": self.world.things["webhook"]["secret"]}[kind]
         return self.uuids[kind] if form == "uuid" else number_of(self.uuids[kind])
 
 
