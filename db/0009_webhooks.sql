@@ -24,12 +24,12 @@ BEGIN
 END $$;
 CREATE TRIGGER webhooks_end AFTER DELETE ON participants FOR EACH ROW EXECUTE FUNCTION webhooks_end();
 
--- A name that stands on no message is of no use.
+-- A name that stands on no message is of no use, unless somebody has put it into a conversation.
 CREATE FUNCTION webhook_gone() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM audit_note('webhook_deleted', OLD.maker_id, NULL, (SELECT u.display_name FROM users u WHERE u.id = OLD.user_id));
     IF OLD.used_at IS NULL OR NOT EXISTS (SELECT FROM conversations c WHERE c.id = OLD.conversation_id) THEN
-        DELETE FROM users WHERE id = OLD.user_id;
+        DELETE FROM users u WHERE u.id = OLD.user_id AND NOT EXISTS (SELECT FROM participants p WHERE p.user_id = u.id);
     END IF;
     RETURN NULL;
 END $$;
