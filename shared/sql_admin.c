@@ -68,11 +68,12 @@ const struct sql_statement sql_admin[SQL_COUNT] = {
 
     /* ---- looking ---- */
 
-    /* () -> one row of figures. Messages are counted by their gap-free numbers, without reading them. */
+    /* () -> one row of figures. Messages are counted by their gap-free numbers, without reading them; users
+     * whom nobody can be, those of webhooks, are not counted. */
     [SQL_ADMIN_STATS] = {"admin_stats",
         "SELECT (SELECT max(version)::bigint FROM schema_migrations) AS schema,"
-        " (SELECT count(*) FROM users WHERE deleted_at IS NULL) AS users,"
-        " (SELECT count(*) FROM users WHERE NOT is_active AND deleted_at IS NULL) AS users_disabled,"
+        " (SELECT count(*) FROM users WHERE deleted_at IS NULL AND password_hash <> '*') AS users,"
+        " (SELECT count(*) FROM users WHERE NOT is_active AND deleted_at IS NULL AND password_hash <> '*') AS users_disabled,"
         " (SELECT count(*) FROM users WHERE deleted_at IS NOT NULL) AS users_deleted,"
         " (SELECT count(*) FROM sessions s WHERE " OPEN_SESSION ") AS sessions_open,"
         " (SELECT count(*) FROM daemons WHERE seen_at > now() - interval '30 s') AS daemons,"

@@ -201,6 +201,14 @@ def test_report_comes_from_cron_and_once(home):
     assert home.said()[0] == "one\n"
 
 
+def test_a_webhook_speaks_under_its_own_name(home):
+    home.run("webhook")
+    assert (home.path / ".ops-hook").stat().st_mode & 0o777 == 0o600
+    assert home.run("hook") == "okok"
+    assert home.said()[1] == "the disk is nearly full" and home.said()[0].startswith("Filesystem")
+    assert home.alice.page(home.room)["messages"][0]["sender_username"].startswith("disk")
+
+
 def test_history_is_read_as_lines(home):
     home.bash(". parley.sh; parley conversations/$(parley_group ops)/messages --data-urlencode $'body=two\nlines'")
     lines = home.run("history").splitlines()
