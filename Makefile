@@ -106,7 +106,6 @@ SYSCONFDIR ?= /etc/parley
 LIBEXECDIR  = $(PREFIX)/libexec/parley
 DATADIR     = $(PREFIX)/share/parley
 DOCDIR      = $(PREFIX)/share/doc/parley
-MANDIR      = $(PREFIX)/share/man
 UNITDIR     = $(PREFIX)/lib/systemd/system
 SERVICES    = $(filter-out parleyctl,$(PROGRAMS))
 FILL_IN     = sed -e 's|@LIBEXECDIR@|$(LIBEXECDIR)|' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|' -e 's|@DOCDIR@|$(DOCDIR)|'
@@ -125,7 +124,7 @@ $(BUILD)/man/parley.env.5: docs/man/parley.env.5.in $(BUILD)/courier
 install: all $(BUILD)/man/parley.env.5  ## put everything under PREFIX (/usr/local), settings in SYSCONFDIR (/etc/parley); DESTDIR for packages
 	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(LIBEXECDIR) $(DATADIR)/db $(DATADIR)/nginx $(DATADIR)/scripts $(DOCDIR) $(SYSCONFDIR) \
 	    $(UNITDIR)/parley-.service.d $(PREFIX)/lib/sysusers.d $(PREFIX)/lib/tmpfiles.d \
-	    $(PREFIX)/share/man/man1 $(PREFIX)/share/man/man8 $(PREFIX)/share/bash-completion/completions)
+	    $(PREFIX)/share/man/man1 $(PREFIX)/share/man/man5 $(PREFIX)/share/man/man8 $(PREFIX)/share/bash-completion/completions)
 	install -m 755 $(SERVICES:%=$(BUILD)/%) $(DESTDIR)$(LIBEXECDIR)
 	$(if $(filter parleyctl,$(PROGRAMS)),install -m 755 $(BUILD)/parleyctl $(DESTDIR)$(PREFIX)/bin)
 	install -m 644 db/*.sql $(DESTDIR)$(DATADIR)/db
@@ -133,6 +132,7 @@ install: all $(BUILD)/man/parley.env.5  ## put everything under PREFIX (/usr/loc
 	install -m 644 docs/scripts/parley.sh $(DESTDIR)$(DATADIR)/scripts
 	install -m 755 docs/scripts/parley-sendmail $(DESTDIR)$(DATADIR)/scripts
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(BUILD)/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	$(if $(filter parleyctl,$(PROGRAMS)),$(BUILD)/parleyctl completion >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/parleyctl)
 	$(call NGINX_PART,http) >$(DESTDIR)$(DATADIR)/nginx/http.conf
@@ -140,10 +140,6 @@ install: all $(BUILD)/man/parley.env.5  ## put everything under PREFIX (/usr/loc
 	install -m 644 ctl/apache.conf $(DESTDIR)$(DATADIR)
 	sed -e 's|/usr/libexec/parley|$(LIBEXECDIR)|' -e 's|/etc/parley|$(SYSCONFDIR)|' ctl/apache-cgi.conf >$(DESTDIR)$(DATADIR)/apache-cgi.conf
 	install -m 644 README.md CHANGELOG.md LICENSE nginx.conf $(wildcard docs/*.md docs/*.yaml docs/*.json) $(DESTDIR)$(DOCDIR)
-	install -d $(foreach n,1 5 8,$(DESTDIR)$(MANDIR)/man$n)
-	install -m 644 docs/man/*.1 $(DESTDIR)$(MANDIR)/man1
-	install -m 644 $(BUILD)/man/*.5 $(DESTDIR)$(MANDIR)/man5
-	install -m 644 docs/man/*.8 $(DESTDIR)$(MANDIR)/man8
 	cd ctl/systemd && for unit in parley*.target parley*.socket parley*.service parley-.service.d/*; do \
 	    $(FILL_IN) $$unit >$(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
 	install -m 644 ctl/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/parley.conf
