@@ -202,6 +202,7 @@ def test_report_comes_from_cron_and_once(home):
 
 
 def test_a_webhook_speaks_under_its_own_name(home):
+    home.bash(f". parley.sh; parley_sign_in {home.bot}", input=home.password + "\n")     # with all scopes
     home.run("webhook")
     assert (home.path / ".ops-hook").stat().st_mode & 0o777 == 0o600
     assert home.run("hook") == "okok"
