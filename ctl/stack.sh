@@ -118,7 +118,8 @@ create_cluster() {
 
 configure_postgres() {
     # What the services open: one connection a worker, four a daemon, two the courier, and each pool,
-    # daemon and courier one when its state is asked for. In an upgrade nothing runs twice, so half as many again and twenty is room for whoever else has business here.
+    # daemon and courier one when its state is asked for. In an upgrade nothing runs twice, so half as many
+    # again and twenty is room for whoever else has business here.
     local needed=$((${API_WORKERS:-4} + ${AUTH_WORKERS:-2} + 5 * DAEMONS + 5))
     local most=$((needed * 3 / 2 + 20))
     cat >"$VAR/conf/postgresql.conf" <<-EOF

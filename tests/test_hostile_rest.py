@@ -34,9 +34,11 @@ NOBODY = {"uuid": "0193e000-0000-7000-bfff-ffffffffffff", "integer": 987654321}
 JSON_TYPE = {"Content-Type": "application/json"}
 
 every = pytest.mark.parametrize("op", operations(), ids=lambda op: op.id)
-with_body = pytest.mark.parametrize("op", [op for op in operations() if op.content], ids=lambda op: op.id)
-with_form = pytest.mark.parametrize("op", [op for op in operations() if "application/x-www-form-urlencoded" in op.content],
+#: A webhook makes a message of whatever has a text in it; tests/test_webhooks.py has what it refuses.
+with_body = pytest.mark.parametrize("op", [op for op in operations() if op.content and op.id != "leaveMessage"],
                                     ids=lambda op: op.id)
+with_form = pytest.mark.parametrize("op", [op for op in operations() if "application/x-www-form-urlencoded" in op.content
+                                           and op.id != "leaveMessage"], ids=lambda op: op.id)
 
 
 # ---------------------------------------------------------------------- the stack, and what it keeps
@@ -259,11 +261,16 @@ def test_malformed_queries_are_refused(target, nothing_kept):
 
 
 @pytest.mark.parametrize("op", [op for op in operations() if op.within("query")], ids=lambda op: op.id)
-def test_query_parameters_take_no_nonsense(target, nothing_kept):
-    for p in target.op.within("query"):
-        for value in hostile.BAD_VALUES:
-            target.send(query=f"{p['name']}={value}")
-            target.send(query=f"{p['name']}=1&{p['name']}={value}")
+def test_query_parameters_take_no_nonsense(target, kept):
+    """Some of it is good enough for a consumer's name, or a text."""
+    takes = {"events": {"consumers"}, "leaveMessage": {"conversations", "messages", "users", "webhooks"}}
+    with kept.unchanged(but=takes.get(target.op.id, ())):
+        for p in target.op.within("query"):
+            for value in hostile.BAD_VALUES:
+                if p["name"] == "wait" and value.isdigit():
+                    continue            # "more counts as 60": a minute's wait for nothing
+                target.send(query=f"{p['name']}={value}")
+                target.send(query=f"{p['name']}=1&{p['name']}={value}")
 
 
 @pytest.mark.parametrize("op", {op.path: op for op in operations()}.values(), ids=lambda op: op.path)
