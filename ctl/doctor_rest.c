@@ -8,7 +8,7 @@
 enum { PATIENCE_S = 10, ME_COPIES = 8, SLOW_S = 3 };
 
 #define ME "/api/v1/users/me"
-#define MEND_API "location ~ ^/(api|v1)/ { fastcgi_pass parley_api; } with the fastcgi_param lines of nginx.conf"
+#define MEND_API "location ~ ^/(api|v1|hooks)/ { fastcgi_pass parley_api; } with the fastcgi_param lines of nginx.conf"
 
 /* ---- is it there? ---- */
 

@@ -71,7 +71,7 @@ def test_people_get_sentences_and_what_mends_it(module_stack):
 UPGRADE = "proxy_set_header Upgrade $http_upgrade;"
 CONNECTION = "proxy_set_header Connection $parley_connection;"
 ADDRESS = "fastcgi_param REMOTE_ADDR       $remote_addr;"
-REST = "location ~ ^/(api|v1)/ {"
+REST = "location ~ ^/(api|v1|hooks)/ {"
 LIMITS = "client_max_body_size 1m;"
 KEEP = "fastcgi_keep_conn off;"
 
