@@ -128,7 +128,7 @@ def test_daemon_nginx_does_not_know_is_missed(module_stack):
 
 def test_socket_cut_before_its_time_is_noticed_when_asked(module_stack):
     # Long enough for the visit's other sockets on a busy machine, and shorter than the daemon's pings.
-    with Front(module_stack, ("proxy_read_timeout 90s;", "proxy_read_timeout 8s;")) as front:
+    with Front(module_stack, ("proxy_read_timeout 90s;", "proxy_read_timeout 14s;")) as front:
         assert_verdict(module_stack, front, "idle", "proxy_read_timeout 90s;", args=("--hold", 20))
         assert not states(ctl.doctor(module_stack, front.url)[1], "idle")
 

@@ -236,6 +236,7 @@ def test_a_storm_of_reconnects_writes_few_rows_and_tells_each_once(stack, alice)
     persons = people(stack, alice.token, 300)
     due = expected_view(persons)
     pairs = sum(map(len, due.values()))
+    eventually(lambda: not stack.query("SELECT 1 FROM online LIMIT 1"), 10, "those of the test before are offline")
     before = rows_written(stack)
     with Crowd(stack, persons) as crowd:
         crowd.open().settle(1.5)
