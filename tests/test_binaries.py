@@ -29,7 +29,7 @@ def imports(program):
 def compiled_with(program):
     """{source: the compiler's switches} of every C file in it, as the debugging information has them."""
     info = readelf("--debug-dump=info", program, "--dwarf-depth=1")
-    producers = re.findall(r"DW_AT_producer\s*:[^\n]*?GNU C[^\n]*", info)
+    producers = re.findall(r"DW_AT_producer\s*:[^\n]*?GNU C(?!\+)[^\n]*", info)   # not the C++ of a sanitizer
     names = re.findall(r"DW_AT_name\s*:[^\n]*?(\S+\.c)\s*$", info, re.M)
     assert len(producers) == len(names) > 10
     return dict(zip(names, producers))
