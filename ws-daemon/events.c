@@ -7,6 +7,7 @@
 #include "shared/view.h"
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/pgpipe.h"
+#include "ws-daemon/server.h"
 #include "ws-daemon/watcher.h"
 
 #include <json-c/json.h>
@@ -504,13 +505,19 @@ static void on_purge(struct ev_loop *loop, ev_timer *timer, int revents)
     ev_timer_start(loop, timer);
 }
 
+static void on_up(void *arg)
+{
+    server_ready(arg, PART_EVENTS);
+}
+
 struct events *events_new(struct daemon *d)
 {
     struct events *e = calloc(1, sizeof *e);
     if (!e)
         abort();
     e->daemon = d;
-    e->pipe = pgpipe_new(d->loop, &d->config, d->config.database_url, "events", (struct pgpipe_owner){0});
+    e->pipe = pgpipe_new(d->loop, &d->config, d->config.database_url, "events",
+                         (struct pgpipe_owner){.up = on_up, .arg = d});
     ev_timer_init(&e->purge, on_purge, PURGE_FIRST_S, 0);
     e->purge.data = e;
     ev_timer_start(d->loop, &e->purge);

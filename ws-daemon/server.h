@@ -14,7 +14,7 @@ struct input;
 MUSTCHECK bool server_new(struct daemon *d);
 
 /* What has to stand before the first socket is let in. */
-enum server_part { PART_FEED = 1, PART_QUERIES = 2, PART_SENDER = 4, PARTS_ALL = 7 };
+enum server_part { PART_FEED = 1, PART_QUERIES = 2, PART_SENDER = 4, PART_EVENTS = 8, PARTS_ALL = 15 };
 
 /* A part stands, maybe not for the first time. The last of them lets sockets in. */
 void server_ready(struct daemon *d, enum server_part part);
