@@ -27,8 +27,8 @@ static bool ask_hidden(const char *question, char out[PASSWORD_TEXT])
         return false;
     quiet = before;
     quiet.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet); /* forgets what was typed: so before the question, not after */
     fputs(question, stderr);
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
     bool ok = read_line(out, PASSWORD_TEXT);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     fputc('\n', stderr);
