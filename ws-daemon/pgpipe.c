@@ -105,7 +105,8 @@ static void set_state(struct pgpipe *p, enum state state)
 
 static void unit_finish(struct unit *u)
 {
-    u->done(u->arg, u->error, u->results, u->count, u->constraint);
+    if (u->done)
+        u->done(u->arg, u->error, u->results, u->count, u->constraint);
     for (int i = 0; i < u->count; i++)
         PQclear(u->results[i]);
     free(u);

@@ -43,7 +43,8 @@ int pgpipe_backlog(const struct pgpipe *p);
 bool pgpipe_is_up(const struct pgpipe *p);
 
 /* Sends queries as one unit: one transaction, committed together. done is called once, later, unless
- * the answer is ERR_UNAVAILABLE: then it is not called. The queries' texts are copied. */
+ * the answer is ERR_UNAVAILABLE: then it is not called; NULL: what becomes of it is nobody's business.
+ * The queries' texts are copied. */
 MUSTCHECK enum error pgpipe_submit(struct pgpipe *p, const struct query *queries, int count,
                                    pgpipe_done *done, void *arg);
 

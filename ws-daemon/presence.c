@@ -214,15 +214,6 @@ static void on_registered(void *arg, enum error e, PGresult **results, int count
     soon(p);
 }
 
-static void ignore(void *arg, enum error e, PGresult **results, int count, const char *constraint)
-{
-    (void)arg;
-    (void)e;
-    (void)results;
-    (void)count;
-    (void)constraint;
-}
-
 static void on_beat(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct presence *p = w->data;
@@ -244,7 +235,7 @@ static void on_beat(struct ev_loop *loop, ev_timer *w, int revents)
         return;
     }
     presence_sweep_query(&q);
-    if (pgpipe_submit(p->daemon->queries, &q, 1, ignore, NULL) != OK)
+    if (pgpipe_submit(p->daemon->queries, &q, 1, NULL, NULL) != OK)
         return; /* the next beat sweeps */
 }
 

@@ -38,15 +38,6 @@ struct receipts {
 };
 
 /* Something was committed: our own feed and the other daemons' shall look. */
-static void ignore(void *arg, enum error e, PGresult **results, int count, const char *constraint)
-{
-    (void)arg;
-    (void)e;
-    (void)results;
-    (void)count;
-    (void)constraint;
-}
-
 static void wake_all(struct daemon *d)
 {
     struct query q;
@@ -56,7 +47,7 @@ static void wake_all(struct daemon *d)
         return;
     d->receipts->woke_at = now;
     query_init(&q, SQL_WAKE);
-    if (pgpipe_submit(d->queries, &q, 1, ignore, NULL) != OK)
+    if (pgpipe_submit(d->queries, &q, 1, NULL, NULL) != OK)
         return; /* their sweeps will find it */
 }
 

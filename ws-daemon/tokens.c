@@ -107,15 +107,6 @@ void tokens_ended(struct tokens *t, int64_t session_id)
         e->token.revoked = true; /* it stays: should its user be disabled, that is what they are told */
 }
 
-static void ignore(void *arg, enum error e, PGresult **results, int count, const char *constraint)
-{
-    (void)arg;
-    (void)e;
-    (void)results;
-    (void)count;
-    (void)constraint;
-}
-
 static void note_use(struct daemon *d, struct entry *e)
 {
     struct query q;
@@ -123,7 +114,7 @@ static void note_use(struct daemon *d, struct entry *e)
         return;
     e->noted = time_now();
     token_used_query(&q, e->token.who.session_id);
-    if (pgpipe_submit(d->queries, &q, 1, ignore, NULL) != OK)
+    if (pgpipe_submit(d->queries, &q, 1, NULL, NULL) != OK)
         e->noted = 0;
 }
 

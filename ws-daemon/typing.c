@@ -34,15 +34,6 @@ struct asking {
 
 /* ---- telling ---- */
 
-static void ignore(void *arg, enum error e, PGresult **results, int count, const char *constraint)
-{
-    (void)arg;
-    (void)e;
-    (void)results;
-    (void)count;
-    (void)constraint;
-}
-
 static void say(struct daemon *d, const struct typing *t, const char *others)
 {
     struct query q;
@@ -54,7 +45,7 @@ static void say(struct daemon *d, const struct typing *t, const char *others)
         return;
     query_init(&q, SQL_SAY);
     query_text(&q, payload);
-    if (pgpipe_submit(d->queries, &q, 1, ignore, NULL) != OK)
+    if (pgpipe_submit(d->queries, &q, 1, NULL, NULL) != OK)
         return; /* a notice that nobody gets is no loss */
 }
 

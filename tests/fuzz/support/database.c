@@ -136,6 +136,8 @@ void database_answer(enum answer how)
     unit_count = 0;
     for (int i = 0; i < count; i++) {
         struct unit *u = &answered[i];
+        if (!u->done)
+            continue;
         const char *columns = how == ANSWER_ROW ? columns_of(u->sql) : NULL;
         PGresult *res = columns ? row_of(columns) : NULL;
         if (res)
