@@ -30,15 +30,14 @@ static enum error run_one(struct db *db, struct arena *a, const struct query *q,
                           struct callback *out)
 {
     PGresult *res;
-    enum error e = db_run(db, q, &res);
+    enum error e = outcome_rows(db, q, &res);
     if (e != OK)
         return e;
     struct row r = row_at(res, 0, a);
-    e = outcome_error(row_text(&r));
-    if (e == OK)
-        callback_read(&r, out);
+    row_text(&r); /* the outcome */
+    callback_read(&r, out);
     PQclear(res);
-    return e;
+    return OK;
 }
 
 enum error callback_create(struct db *db, struct arena *a, const struct callback_ref *at,
@@ -75,9 +74,7 @@ enum error callback_list(struct db *db, struct arena *a, const struct callback_r
     struct query q;
     PGresult *res;
     at_query(&q, SQL_CALLBACK_LIST, at);
-    enum error e = db_run(db, &q, &res);
-    if (e == OK && (e = outcome_result(res)) != OK)
-        PQclear(res);
+    enum error e = outcome_rows(db, &q, &res);
     if (e != OK)
         return e;
     *out = arena_alloc(a, sizeof **out * (size_t)PQntuples(res));
@@ -115,9 +112,7 @@ enum error callback_deliveries(struct db *db, struct arena *a, const struct call
     query_text(&q, state);
     query_int(&q, limit);
     query_int(&q, offset);
-    enum error e = db_run(db, &q, &res);
-    if (e == OK && (e = outcome_result(res)) != OK)
-        PQclear(res);
+    enum error e = outcome_rows(db, &q, &res);
     if (e != OK)
         return e;
     *out = arena_alloc(a, sizeof **out * (size_t)PQntuples(res));
@@ -137,15 +132,13 @@ enum error callback_redeliver(struct db *db, const struct callback_ref *at, int6
     struct query q;
     PGresult *res;
     at_query(&q, SQL_CALLBACK_REDELIVER, at);
-    enum error e = db_run(db, &q, &res);
+    enum error e = outcome_rows(db, &q, &res);
     if (e != OK)
         return e;
-    e = outcome_result(res);
     struct row r = {.result = res, .column = 1};
-    if (e == OK)
-        *count = row_int(&r);
+    *count = row_int(&r);
     PQclear(res);
-    return e;
+    return OK;
 }
 
 /* ---- the courier ---- */

@@ -56,13 +56,19 @@ enum error outcome_result(const PGresult *res)
     return outcome_error(PQgetisnull(res, 0, 0) ? NULL : PQgetvalue(res, 0, 0));
 }
 
+enum error outcome_rows(struct db *db, const struct query *q, PGresult **out)
+{
+    enum error e = db_run(db, q, out);
+    if (e == OK && (e = outcome_result(*out)) != OK)
+        PQclear(*out);
+    return e;
+}
+
 enum error outcome_run(struct db *db, const struct query *q)
 {
     PGresult *res;
-    enum error e = db_run(db, q, &res);
-    if (e != OK)
-        return e;
-    e = outcome_result(res);
-    PQclear(res);
+    enum error e = outcome_rows(db, q, &res);
+    if (e == OK)
+        PQclear(res);
     return e;
 }

@@ -10,6 +10,9 @@ enum error outcome_error(const char *outcome);
 
 /* The outcome in a result's first column, which is all that matters of it. */
 MUSTCHECK enum error outcome_result(const PGresult *res);
+/* Runs a statement that answers rows with it. *out, there only when all is well, is the caller's
+ * to PQclear(). */
+MUSTCHECK enum error outcome_rows(struct db *db, const struct query *q, PGresult **out);
 /* Runs a statement that answers just that. */
 MUSTCHECK enum error outcome_run(struct db *db, const struct query *q);
 
