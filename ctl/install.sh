@@ -10,7 +10,7 @@ build="gcc make pkg-config libc6-dev libcrypt-dev libcurl4-openssl-dev libev-dev
        libjson-c-dev libjwt-dev libpq-dev libssl-dev libwebsockets-dev uthash-dev"
 run="curl libwebsockets-evlib-ev s6"
 test="apache2-bin jq libcmocka-dev mandoc php8.2-fpm prometheus python3-aiosmtpd python3-jsonschema python3-psycopg2
-      python3-pytest python3-pytest-xdist python3-requests python3-websocket python3-yaml"
+      python3-pytest python3-pytest-timeout python3-pytest-xdist python3-requests python3-websocket python3-yaml"
 format="clang-format"
 deb="debhelper dpkg-dev fakeroot lintian"
 deb_test="debootstrap systemd-container"

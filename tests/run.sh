@@ -70,6 +70,7 @@ leftovers() {
 if [ -n "${VALGRIND:-}" ]; then
     export VALGRIND=$PWD/tests/valgrind.supp
     WORKERS=1
+    export PYTEST_TIMEOUT=3600
     runner=(valgrind -q --leak-check=full --show-leak-kinds=definite --error-exitcode=9
         --suppressions="$VALGRIND")
     [ $# -gt 0 ] || set -- tests/test_dm_socket.py tests/test_conv_socket.py tests/test_p2p_socket.py \
