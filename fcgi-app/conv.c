@@ -23,14 +23,21 @@ static void show(struct reply *out, int status, const struct conversation *c)
     reply_json(out, status, o);
 }
 
-/* The error of a change, naming the one who does not exist where that was it; missing -1: nobody. */
-static enum error naming(struct request *req, enum error e, const struct people *p, int missing)
+/* The error of a change, naming the one who does not exist where that was it; missing -1: nobody. In the
+ * client's own words: a UUID that is not of our making keeps nothing of itself in a ref. */
+static enum error naming(struct request *req, enum error e, int missing)
 {
-    char uuid[UUID_TEXT];
-    if (e != ERR_USER_NOT_FOUND || missing < 0 || missing >= p->count)
+    struct text *named;
+    int count = 1;
+    if (e != ERR_USER_NOT_FOUND || missing < 0)
         return e;
-    id_uuid(p->list[missing].id, p->list[missing].ms * 1000, uuid);
-    return input_fail(&req->body, e, "participant %s not found", uuid);
+    named = arena_alloc(&req->arena, PEOPLE_MOST * sizeof *named);
+    if ((input_has(&req->body, "user_id")
+             ? input_text(&req->body, "user_id", named)
+             : input_texts(&req->body, "participant_ids", named, PEOPLE_MOST, &count)) ||
+        missing >= count)
+        return e;
+    return input_fail(&req->body, e, "participant %s not found", named[missing].s);
 }
 
 /* ---- making and reading ---- */
@@ -43,16 +50,16 @@ static enum error read_people(struct request *req, struct people *out)
     return input_refs(&req->body, "participant_ids", false, out->list, PEOPLE_MOST, &out->count);
 }
 
-/* The one other person of a direct conversation; the caller may be listed as well. */
-static enum error other_person(struct request *req, const struct people *p, struct ref *out)
+/* The one other person of a direct conversation, as an index; the caller may be listed as well. */
+static enum error other_person(struct request *req, const struct people *p, int *out)
 {
     int others = 0;
     for (int i = 0; i < p->count; i++) {
-        bool again = others && p->list[i].id == out->id;
+        bool again = others && p->list[i].id == p->list[*out].id;
         if (id_matches(&p->list[i], req->me.user_created) && p->list[i].id == req->me.user_id)
             continue;
         if (!again)
-            *out = p->list[i];
+            *out = i;
         others += !again;
     }
     if (p->count && !others)
@@ -64,13 +71,13 @@ static enum error other_person(struct request *req, const struct people *p, stru
 static enum error create_direct(struct request *req, struct reply *out, const struct people *p)
 {
     struct conversation c;
-    struct people other = {.list = &(struct ref){0}, .count = 1};
+    int other = 0;
     bool created;
-    enum error e = other_person(req, p, other.list);
+    enum error e = other_person(req, p, &other);
     if (e == OK)
-        e = direct_start(req->db, &req->arena, req->me.user_id, other.list, &c, &created);
+        e = direct_start(req->db, &req->arena, req->me.user_id, &p->list[other], &c, &created);
     if (e != OK)
-        return naming(req, e, &other, 0);
+        return naming(req, e, other);
     show(out, created ? 201 : 200, &c);
     out->wake = created;
     return OK;
@@ -87,7 +94,7 @@ static enum error create_group(struct request *req, struct reply *out, const str
     if (e == OK)
         e = group_create(req->db, &req->arena, req->me.user_id, name.s, p->list, p->count, &c, &missing);
     if (e != OK)
-        return naming(req, e, p, missing);
+        return naming(req, e, missing);
     show(out, 201, &c);
     out->wake = true;
     return OK;
@@ -175,7 +182,7 @@ enum error conv_add(struct request *req, struct reply *out)
         e = members_add(req->db, &req->arena, req->me.user_id, &req->refs[0], p.list, p.count, &c,
                         &missing);
     if (e != OK)
-        return naming(req, e, &p, missing);
+        return naming(req, e, missing);
     show(out, 200, &c);
     out->wake = true;
     return OK;

@@ -86,7 +86,7 @@ static const char *cors_headers(const struct reply *out, struct request *req)
         out->preflight ? arena_printf(&req->arena,
                                       "Access-Control-Allow-Methods: %s\r\n"
                                       "Access-Control-Allow-Headers: Authorization, Content-Type, "
-                                      "Idempotency-Key\r\n"
+                                      "Idempotency-Key, Last-Event-ID\r\n"
                                       "Access-Control-Max-Age: 600\r\n",
                                       methods_text(out->methods, &req->arena))
                        : "Access-Control-Expose-Headers: X-Request-Id, Idempotency-Replayed, "

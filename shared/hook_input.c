@@ -5,6 +5,7 @@
 #include "shared/validate.h"
 
 #include <json-c/json.h>
+#include <json-c/json_visit.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +155,17 @@ static void write_github(struct writer *w, struct json_object *o, const char *ev
 
 /* ---- the body ---- */
 
+static const char no_nul[] = "the text has to be UTF-8, without NUL";
+
+/* Stops at a string with an escaped NUL, which would cut it short unnoticed. */
+static int stop_at_nul(struct json_object *o, int flags, struct json_object *parent, const char *name, size_t *i, void *found)
+{
+    (void)flags, (void)parent, (void)name, (void)i;
+    *(bool *)found = json_object_is_type(o, json_type_string) &&
+                     strlen(json_object_get_string(o)) != (size_t)json_object_get_string_len(o);
+    return *(bool *)found ? JSON_C_VISIT_RETURN_STOP : JSON_C_VISIT_RETURN_CONTINUE;
+}
+
 static const char *from_json(struct json_object *o, struct arena *a, const char *github_event)
 {
     char *text = NULL;
@@ -172,11 +184,16 @@ static const char *from_json(struct json_object *o, struct arena *a, const char 
 
 static enum error parse(struct input *in, struct arena *a, struct text json, const char *event, const char **out)
 {
+    bool nul = false;
     input_release(in);
     enum error e = input_parse(in, json.s, json.len);
-    if (e == OK)
-        *out = from_json(in->root, a, event);
-    return e;
+    if (e != OK)
+        return e;
+    json_c_visit(in->root, 0, stop_at_nul, &nul);
+    if (nul)
+        return input_fail(in, ERR_INVALID_FIELD, no_nul);
+    *out = from_json(in->root, a, event);
+    return OK;
 }
 
 /* A form with a payload, or a text; what is neither is text that somebody sent with `curl -d`. */
@@ -226,7 +243,7 @@ enum error hook_text(struct input *in, struct arena *a, enum hook_form form, str
     bool braces = text[strspn(text, " \t\r\n")] == '{';
     enum error e = OK;
     if (body.len && (!utf8_valid(body.s, body.len) || memchr(body.s, 0, body.len)))
-        return input_fail(in, ERR_INVALID_FIELD, "the text has to be UTF-8, without NUL");
+        return input_fail(in, ERR_INVALID_FIELD, no_nul);
     if (body.len && (form == HOOK_JSON || (form == HOOK_FORM && braces)))
         e = parse(in, a, body, github_event, &text);
     else if (body.len && form == HOOK_FORM)

@@ -32,7 +32,7 @@ def test_preflight_of_a_listed_origin_is_granted(listing, origin):
     assert resp.headers["Access-Control-Allow-Origin"] == origin
     assert "POST" in resp.headers["Access-Control-Allow-Methods"]
     granted = {h.strip() for h in resp.headers["Access-Control-Allow-Headers"].lower().split(",")}
-    assert {"authorization", "content-type", "idempotency-key"} <= granted
+    assert {"authorization", "content-type", "idempotency-key", "last-event-id"} <= granted
 
 
 @pytest.mark.parametrize("origin", ALLOWED)

@@ -13,6 +13,7 @@ from parley.conv import Conv, conv_account
 CONVERSATION = {"id", "type", "name", "owner_id", "participants", "last_message", "unread_count", "created_at", "updated_at"}
 PARTICIPANT = {"user_id", "username", "display_name", "role", "joined_at"}
 NOBODY = "0193e000-0000-7000-bfff-ffffffffffff"
+STRANGE = "94A9bc43-1c2a-4025-b25a-735dbceb9d41"    # version 4: not of our making
 
 
 @pytest.fixture
@@ -177,7 +178,7 @@ def test_name_is_optional_and_a_group_may_begin_with_its_creator_alone(alice, bo
 @pytest.mark.parametrize("kind", ["direct", "group"])
 def test_unknown_participant_is_a_404_that_names_it(alice, bob, kind):
     moved = with_timestamp(bob.id, id_parts(bob.id)[2] + 1)
-    for unknown in (NOBODY, moved):
+    for unknown in (NOBODY, moved, STRANGE):
         people = [unknown] if kind == "direct" else [bob, unknown]
         assert_problem(alice.create(kind, people), 404, "user_not_found", names=unknown)
     assert alice.list() == [] and bob.list() == []
@@ -299,7 +300,9 @@ def test_adding_validates_its_input(alice, bob, carol):
                        ({"user_id": carol.id, "participant_ids": [carol.id]}, "invalid_field"), ({"participant_ids": 5}, "invalid_field")):
         assert_problem(alice.ask("POST", path, json=body), 400, code)
     assert_problem(alice.ask("POST", path, json={"user_id": NOBODY}), 404, "user_not_found", names=NOBODY)
-    assert_problem(alice.add(c, carol, NOBODY), 404, "user_not_found", names=NOBODY)
+    for unknown in (NOBODY, STRANGE):
+        assert_problem(alice.add(c, carol, unknown), 404, "user_not_found", names=unknown)
+    assert_problem(alice.ask("POST", path, json={"user_id": STRANGE}), 404, "user_not_found", names=STRANGE)
     assert_problem(bob.add(c, carol), 403, "forbidden")
     assert len(alice.conversation(c)["participants"]) == 2
 

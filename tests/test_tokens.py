@@ -101,7 +101,7 @@ def test_forms_are_taken(alice):
     {"label": "x", "scopes": []}, {"label": "x", "scopes": ["login"]}, {"label": "x", "scopes": ["read"] * 9},
     {"label": "x", "scopes": "read,all"}, {"label": "x", "scopes": ["read"], "expires_in": 59},
     {"label": "x", "scopes": ["read"], "expires_in": 1.5}, {"label": "x", "scopes": ["read"], "expires_in": "60s"},
-    {"label": "x", "scopes": ["read"], "expires_in": 10**30}, {"label": "x", "scopes": ["read"], "conversation_id": "ops"}], ids=str)
+    {"label": "x", "scopes": ["read"], "expires_in": 10**30}, {"label": "x", "scopes": ["read"], "expires_at": "2030-01-01T00:00:00Z"}, {"label": "x", "scopes": ["read"], "conversation_id": "ops"}], ids=str)
 def test_what_makes_no_sense_is_refused(alice, body):
     resp = alice.call("POST", PATH, json=body)
     assert_problem(resp, 400, "missing_field" if "label" not in body else "invalid_field")

@@ -283,6 +283,8 @@ def test_what_is_too_long_for_a_message_is_cut_between_characters(hook, group):
     ("{", "application/json", 400, "bad_json"), ("[]", "application/json", 400, "invalid_body"),
     ("payload={", "application/x-www-form-urlencoded", 400, "bad_json"),
     ("payload=%zz", "application/x-www-form-urlencoded", 400, "invalid_body"), (b"\xff\xfe", "text/plain", 400, "invalid_field"),
+    ('{"text": "cut\\u0000short"}', "application/json", 400, "invalid_field"),
+    ('{"attachments": [{"title": "cut\\u0000short"}]}', "application/json", 400, "invalid_field"),
     ("a\0b", "text/plain", 400, "invalid_field"), ("x", "image/png", 415, "unsupported_media_type"),
     ("x" * (1 << 20 | 1), "text/plain", 413, "body_too_large")], ids=lambda v: repr(v)[:20])
 def test_what_is_no_message_is_refused(hook, group, data, kind, status, code):
