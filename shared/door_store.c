@@ -1,12 +1,6 @@
 /* The throttle's settings are the connection's. */
 #include "shared/door_store.h"
 
-static void query_caller(struct query *q, const struct caller *from)
-{
-    query_text(q, from->address);
-    query_text(q, from->request_id);
-}
-
 enum error login_admit(struct db *db, struct arena *a, const char *name, const struct caller *from,
                        struct admission *out)
 {

@@ -26,6 +26,9 @@ struct caller {
     const char *request_id;
 };
 
+/* What the audit log keeps of it, as two parameters: address and request id. */
+void query_caller(struct query *q, const struct caller *from);
+
 /* A session about to be opened. */
 struct new_session {
     const char *dialect;                /* NULL: open none */

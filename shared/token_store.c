@@ -48,8 +48,7 @@ enum error token_create(struct db *db, struct arena *a, const struct identity *m
     query_ref(&q, t->conversation);
     t->lifetime ? query_int(&q, t->lifetime) : query_null(&q);
     query_text(&q, t->user_agent);
-    query_text(&q, t->from->address);
-    query_text(&q, t->from->request_id);
+    query_caller(&q, t->from);
     query_int(&q, SCRIPT_TOKENS_MOST);
     enum error e = db_run(db, &q, &res);
     if (e != OK)
@@ -92,8 +91,7 @@ enum error token_revoke(struct db *db, const struct identity *me, const struct r
     query_init(&q, SQL_TOKEN_REVOKE);
     query_int(&q, me->user_id);
     query_ref(&q, token);
-    query_text(&q, from->address);
-    query_text(&q, from->request_id);
+    query_caller(&q, from);
     enum error e = db_run(db, &q, &res);
     if (e != OK)
         return e;

@@ -45,8 +45,7 @@ enum error webhook_create(struct db *db, struct arena *a, const struct identity 
     query_text(&q, name);
     query_bytes(&q, hash, sizeof hash);
     query_int(&q, WEBHOOKS_MOST);
-    query_text(&q, from->address);
-    query_text(&q, from->request_id);
+    query_caller(&q, from);
     return run_one(db, a, &q, out);
 }
 
@@ -65,8 +64,7 @@ enum error webhook_change(struct db *db, struct arena *a, const struct identity 
     } else {
         query_null(&q);
     }
-    query_text(&q, from->address);
-    query_text(&q, from->request_id);
+    query_caller(&q, from);
     return run_one(db, a, &q, out);
 }
 
