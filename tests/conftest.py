@@ -59,9 +59,10 @@ def module_stack(request):
 
 
 @pytest.fixture
-def new_user(stack):
-    """A function that makes a signed-in account with a name nobody else has."""
-    return lambda name=None, **more: account(stack, name, **more)
+def new_user(request, stack):
+    """A function that makes a signed-in account with a name nobody else has: dm's, or by the module's ACCOUNT."""
+    make = getattr(request.module, "ACCOUNT", account)
+    return lambda name=None, **more: make(stack, name, **more)
 
 
 @pytest.fixture
@@ -75,10 +76,22 @@ def bob(new_user):
 
 
 @pytest.fixture
-def connect():
-    """A function that opens a `/ws/chat` connection which ends with the test."""
+def carol(new_user):
+    return new_user()
+
+
+@pytest.fixture
+def group(alice, bob):
+    """A group of alice's with bob in it."""
+    return alice.group(bob)
+
+
+@pytest.fixture
+def connect(request):
+    """A function that opens a connection which ends with the test: dm's, or by the module's SOCKET."""
+    opens = getattr(request.module, "SOCKET", dm_socket)
     with ExitStack() as sockets:
-        yield lambda user, **options: sockets.enter_context(dm_socket(user, **options))
+        yield lambda user, **options: sockets.enter_context(opens(user, **options))
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@ crowd may do meanwhile. The debounce time is a second here, so a step that has t
 
 import signal
 import time
-from contextlib import ExitStack
 
 import pytest
 
@@ -14,6 +13,8 @@ from parley.crowd import Crowd, expected_view, people, rows_written
 from parley.sockets import Socket
 from parley.wait import eventually
 
+ACCOUNT = conv_account
+SOCKET = conv_socket
 DEBOUNCE = 1.0
 STACK = {"daemons": 3, "settings": {"PRESENCE_DEBOUNCE": int(DEBOUNCE * 1000)}}
 DIALECTS = ["dm", "conv", "p2p", "rooms", "groups"]
@@ -28,28 +29,6 @@ def stack(module_stack):
 def whole(stack):
     """Every part works again, whatever the test before did."""
     eventually(stack.ready, 20, "the stack is ready")
-
-
-@pytest.fixture
-def new_user(stack):
-    return lambda name=None, **more: conv_account(stack, name, **more)
-
-
-@pytest.fixture
-def carol(new_user):
-    return new_user()
-
-
-@pytest.fixture
-def group(alice, bob):
-    return alice.group(bob)
-
-
-@pytest.fixture
-def connect():
-    """A function that opens an `/api/v1/ws` connection which ends with the test."""
-    with ExitStack() as sockets:
-        yield lambda user, **options: sockets.enter_context(conv_socket(user, **options))
 
 
 def presence(who, status):
