@@ -1,6 +1,7 @@
 """Fixtures: one ordinary stack per worker, accounts on it, and whole stacks for those who break them."""
 
 import os
+import shutil
 import signal
 import sys
 from contextlib import ExitStack, contextmanager
@@ -11,7 +12,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 pytest.register_assert_rewrite("parley")
 
 from parley.api import account  # noqa: E402
-from parley.cluster import Cluster  # noqa: E402
+from parley.cluster import TEMPLATE, Cluster, state_directory  # noqa: E402
 from parley.kept import Kept  # noqa: E402
 from parley.sockets import dm_socket  # noqa: E402
 from parley.stack import Stack  # noqa: E402
@@ -23,6 +24,9 @@ FIRST = ("test_chaos", "test_faults", "test_run", "test_sql_and_config", "test_c
 def pytest_configure(config):
     """A run that is told to end (timeout, CI) ends as by Ctrl-C: fixtures still stop their stacks."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if TEMPLATE not in os.environ:          # xdist's workers have it from the one that started them
+        os.environ[TEMPLATE] = str(state_directory())
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(TEMPLATE)))
 
 
 def pytest_xdist_make_scheduler(config, log):

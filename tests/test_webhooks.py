@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from parley.check import assert_id, assert_problem, number_of
-from parley.conv import conv_account, conv_socket
+from parley.conv import conv_account
 from parley.everywhere import GROUPED, SOCKETS, Person, message_in, said
 from parley.wait import eventually
 
