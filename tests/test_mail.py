@@ -2,7 +2,6 @@
 delivers is in test_courier.py."""
 
 import re
-import statistics
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -233,7 +232,7 @@ def test_answer_takes_the_same_time_whether_the_address_exists(stack):
             start = time.perf_counter()
             assert forgot(stack, address).status_code == 202
             times[known].append(time.perf_counter() - start)
-    assert abs(statistics.median(times[True]) - statistics.median(times[False])) < 0.01
+    assert abs(min(times[True]) - min(times[False])) < 0.01     # what a busy machine adds is in the others
 
 
 def test_forgot_without_a_usable_address_is_refused(stack):

@@ -119,8 +119,9 @@ class Stack:
         try:
             self.script("stop")
             self.assert_nothing_runs()
-        finally:
+        except BaseException:
             self._end_leftovers()
+            raise
         self.assert_logs_are_clean()
         if not self.keep:
             self.discard()
