@@ -17,8 +17,11 @@ from parley.kept import Kept  # noqa: E402
 from parley.sockets import dm_socket  # noqa: E402
 from parley.stack import Stack  # noqa: E402
 
-#: Files that take longest, so that the workers begin with them.
-FIRST = ("test_chaos", "test_faults", "test_run", "test_sql_and_config", "test_common_limits")
+#: Files that take longest, half a minute and more, in that order: the workers begin with them.
+FIRST = ("test_presence_faults", "test_reference.py", "test_run", "test_backup", "test_doctor", "test_parleyctl_data",
+         "test_daemon_regressions", "test_callbacks", "test_courier", "test_conv_events", "test_mail", "test_backpressure",
+         "test_presence", "test_parleyctl", "test_hostile_rest", "test_drain", "test_metrics", "test_chaos", "test_retention",
+         "test_scale", "test_faults", "test_hostile_sockets", "test_outsiders")
 
 
 def pytest_configure(config):
@@ -36,7 +39,9 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: not item.path.name.startswith(FIRST))
+    def place(item):
+        return next((n for n, name in enumerate(FIRST) if item.path.name.startswith(name)), len(FIRST))
+    items.sort(key=place)
 
 
 @contextmanager

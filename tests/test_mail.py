@@ -175,17 +175,23 @@ def test_display_name_stands_nowhere_in_the_mail(stack, server):
     assert b"evil" not in server.expect(address_of(user)).raw
 
 
-@pytest.mark.parametrize("address", ["a@example.org\r\nBcc: b@example.org", "a@example.org\nX: y", "a@example.org, b@example.org",
-                                     "a@example.org>\r\nRCPT TO:<b@example.org", "<a@example.org>", "a b@example.org"])
-def test_address_cannot_break_out_of_its_header(stack, server, address):
-    assert_problem(Dm(stack).register(email=address), 400, "invalid_field")
-    assert_problem(forgot(stack, address), 400, "invalid_field")
-    user = account(stack)           # and if one were in the database all the same
-    server.expect(address_of(user))
+ESCAPES = ["a@example.org\r\nBcc: b@example.org", "a@example.org\nX: y", "a@example.org, b@example.org",
+           "a@example.org>\r\nRCPT TO:<b@example.org", "<a@example.org>", "a b@example.org"]
+
+
+def test_address_cannot_break_out_of_its_header(stack, server):
+    for address in ESCAPES:
+        assert_problem(Dm(stack).register(email=address), 400, "invalid_field")
+        assert_problem(forgot(stack, address), 400, "invalid_field")
+    users = [account(stack) for _ in ESCAPES]       # and if one were in the database all the same
+    for user in users:
+        verified(server, user)
     before = len(server.mails)
-    stack.query("UPDATE users SET email = %s WHERE username = %s", address, user.name)
-    stack.query("INSERT INTO mail_outbox (kind, recipient) VALUES ('verify', %s)", address)
-    eventually(lambda: state(stack, address) == "failed", 10, "the mail is refused")
+    for user, address in zip(users, ESCAPES):
+        stack.query("UPDATE users SET email = %s WHERE username = %s", address, user.name)
+        stack.query("INSERT INTO mail_outbox (kind, recipient) VALUES ('verify', %s)", address)
+    for address in ESCAPES:
+        eventually(lambda: state(stack, address) == "failed", 10, f"the mail to {address!r} is refused")
     assert len(server.mails) == before
 
 
