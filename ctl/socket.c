@@ -1,5 +1,5 @@
-/* libwebsockets as a client, with its own poll loop: lws_service() returns after every event, and a timer
- * of ours is the event that ends a wait. */
+/* libwebsockets as a client, with its own poll loop: lws_service() returns after every event, and a clock
+ * of ours that ticks is the event that ends a wait. */
 #include "ctl/socket.h"
 
 #include "shared/timefmt.h"
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FRAME_MOST = 16384 };
+enum { FRAME_MOST = 16384, TICK_US = 10000 };
 
 struct sockets {
     struct arena *arena;
@@ -17,7 +17,7 @@ struct sockets {
     const char *authority; /* with it */
     int port;
     bool tls;
-    lws_sorted_usec_list_t timer;
+    lws_sorted_usec_list_t clock;
 };
 
 static int append_authorization(struct lws *wsi, const struct socket *k, unsigned char **at, unsigned char *end)
@@ -93,6 +93,14 @@ static bool read_url(struct sockets *s, const char *url)
     return *s->host && s->port > 0;
 }
 
+/* Always runs: lws_service() calls timers that are due before it waits, and without another one it would wait
+ * for the daemon's next ping. */
+static void on_tick(lws_sorted_usec_list_t *clock)
+{
+    struct sockets *s = lws_container_of(clock, struct sockets, clock);
+    lws_sul_schedule(s->lws, 0, clock, on_tick, TICK_US);
+}
+
 struct sockets *sockets_new(struct arena *a, const char *url, const char *cacert)
 {
     struct lws_context_creation_info info = {.port = CONTEXT_PORT_NO_LISTEN, .protocols = protocols,
@@ -104,7 +112,10 @@ struct sockets *sockets_new(struct arena *a, const char *url, const char *cacert
         return NULL;
     lws_set_log_level(LLL_ERR, be_quiet);
     s->lws = lws_create_context(&info);
-    return s->lws ? s : NULL;
+    if (!s->lws)
+        return NULL;
+    on_tick(&s->clock);
+    return s;
 }
 
 void sockets_free(struct sockets *s)
@@ -113,18 +124,11 @@ void sockets_free(struct sockets *s)
         lws_context_destroy(s->lws);
 }
 
-static void on_timer(lws_sorted_usec_list_t *timer)
-{
-    (void)timer; /* lws_service() has returned, which is all it is for */
-}
-
-/* One event, or the end of the wait: false. */
+/* One event or tick; false: the wait is over. */
 static bool wait_until(struct sockets *s, int64_t deadline)
 {
-    int64_t left = deadline - time_steady();
-    if (left <= 0)
+    if (time_steady() >= deadline)
         return false;
-    lws_sul_schedule(s->lws, 0, &s->timer, on_timer, left);
     lws_service(s->lws, 0);
     return true;
 }

@@ -119,9 +119,7 @@ enum error groups_refresh(struct request *req, struct reply *out)
     out->wake = e == ERR_REFRESH_INVALID;
     if (e != OK)
         return e;
-    struct json_object *o = json_object_new_object();
-    json_object_object_add(o, "access_token", view_text(tokens.access_token));
-    reply_json(out, 200, o);
+    reply_member(out, 200, "access_token", view_text(tokens.access_token));
     return OK;
 }
 
@@ -133,9 +131,7 @@ enum error auth_logout(struct request *req, struct reply *out)
     enum error e = session_revoke(req->db, req->me.session_id, &from);
     if (e != OK)
         return e;
-    struct json_object *o = json_object_new_object();
-    json_object_object_add(o, "message", json_object_new_string("Logged out successfully"));
-    reply_json(out, 200, o);
+    reply_member(out, 200, "message", json_object_new_string("Logged out successfully"));
     out->wake = true;
     return OK;
 }

@@ -124,8 +124,6 @@ enum error callbacks_redeliver(struct request *req, struct reply *out)
     enum error e = callback_redeliver(req->db, &where, &count);
     if (e != OK)
         return e;
-    struct json_object *o = json_object_new_object();
-    json_object_object_add(o, "redelivered", json_object_new_int64(count));
-    reply_json(out, 200, o);
+    reply_member(out, 200, "redelivered", json_object_new_int64(count));
     return OK;
 }

@@ -76,9 +76,7 @@ enum error contacts_accept(struct request *req, struct reply *out)
     enum error e = invitation_accept(req->db, &req->arena, req->me.user_id, &req->refs[0], &contact);
     if (e != OK)
         return e;
-    struct json_object *o = json_object_new_object();
-    json_object_object_add(o, "contact", view_conv_contact(&contact));
-    reply_json(out, 200, o);
+    reply_member(out, 200, "contact", view_conv_contact(&contact));
     out->wake = true;
     return OK;
 }

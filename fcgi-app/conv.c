@@ -5,7 +5,6 @@
 #include "shared/validate.h"
 #include "shared/view.h"
 
-#include <json-c/json.h>
 #include <string.h>
 
 enum { PEOPLE_MOST = 1000 };
@@ -18,9 +17,7 @@ struct people {
 
 static void show(struct reply *out, int status, const struct conversation *c)
 {
-    struct json_object *o = json_object_new_object();
-    json_object_object_add(o, "conversation", view_conv_conversation(c));
-    reply_json(out, status, o);
+    reply_member(out, status, "conversation", view_conv_conversation(c));
 }
 
 /* The error of a change, naming the one who does not exist where that was it; missing -1: nobody. In the

@@ -70,9 +70,7 @@ enum error consumers_ack(struct request *req, struct reply *out)
         return ERR_CURSOR;
     if ((e = consumer_ack(req->db, &req->arena, req->me.user_id, req->name, &position, &c)))
         return e;
-    struct json_object *o = json_object_new_object();
-    json_object_object_add(o, "consumer", show(req, &c));
-    reply_json(out, 200, o);
+    reply_member(out, 200, "consumer", show(req, &c));
     return OK;
 }
 

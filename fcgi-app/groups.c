@@ -7,14 +7,6 @@
 
 #include <json-c/json.h>
 
-/* The envelope: {"name": …}. */
-static void show(struct reply *out, int status, const char *name, struct json_object *take)
-{
-    struct json_object *o = json_object_new_object();
-    json_object_object_add(o, name, take);
-    reply_json(out, status, o);
-}
-
 /* ---- direct conversations ---- */
 
 static struct json_object *conversation_item(const void *list, int i)
@@ -43,7 +35,7 @@ enum error groups_open(struct request *req, struct reply *out)
     if ((e = input_ref(&req->body, "user_id", false, &user)) ||
         (e = direct_start(req->db, &req->arena, req->me.user_id, &user, &c, &created)))
         return e;
-    show(out, 200, "conversation", view_groups_conversation(&c));
+    reply_member(out, 200, "conversation", view_groups_conversation(&c));
     out->wake = created;
     return OK;
 }
@@ -54,7 +46,7 @@ enum error groups_conversation(struct request *req, struct reply *out)
     enum error e =
         conversation_get(req->db, &req->arena, req->me.user_id, &req->refs[0], KIND_DIRECT, &c);
     if (e == OK)
-        show(out, 200, "conversation", view_groups_conversation(&c));
+        reply_member(out, 200, "conversation", view_groups_conversation(&c));
     return e;
 }
 
@@ -85,7 +77,7 @@ enum error groups_create(struct request *req, struct reply *out)
     if ((e = input_text(&req->body, "name", &name)) || (e = validate_name(name)) ||
         (e = group_create(req->db, &req->arena, req->me.user_id, name.s, NULL, 0, &c, &missing)))
         return e;
-    show(out, 201, "group", view_groups_group(&c));
+    reply_member(out, 201, "group", view_groups_group(&c));
     out->wake = true;
     return OK;
 }
@@ -96,7 +88,7 @@ enum error groups_get(struct request *req, struct reply *out)
     enum error e =
         conversation_get(req->db, &req->arena, req->me.user_id, &req->refs[0], KIND_GROUP, &c);
     if (e == OK)
-        show(out, 200, "group", view_groups_group(&c));
+        reply_member(out, 200, "group", view_groups_group(&c));
     return e;
 }
 
@@ -105,7 +97,7 @@ static enum error changed(struct reply *out, enum error e, const char *said)
 {
     if (e != OK)
         return e == ERR_SYSTEM_ROOM ? ERR_CONVERSATION_NOT_FOUND : e;
-    show(out, 200, "message", json_object_new_string(said));
+    reply_member(out, 200, "message", json_object_new_string(said));
     out->wake = true;
     return OK;
 }
@@ -179,7 +171,7 @@ static enum error send(struct request *req, struct reply *out, enum conversation
         (e = request_client_key(req, &m.client_key)) ||
         (e = message_send(req->db, &req->arena, &m, &sent, &replayed)))
         return e;
-    show(out, 201, "message", view_groups_message(&sent));
+    reply_member(out, 201, "message", view_groups_message(&sent));
     out->replayed = replayed;
     out->wake = !replayed;
     return OK;

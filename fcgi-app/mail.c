@@ -18,9 +18,7 @@ static enum error link_hash(struct request *req, unsigned char out[SECRET_HASH])
 
 static void answer(struct reply *out, int status, const char *message)
 {
-    struct json_object *o = json_object_new_object();
-    json_object_object_add(o, "message", json_object_new_string(message));
-    reply_json(out, status, o);
+    reply_member(out, status, "message", json_object_new_string(message));
 }
 
 enum error mail_verify(struct request *req, struct reply *out)

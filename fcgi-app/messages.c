@@ -10,9 +10,7 @@
 
 static void show(struct reply *out, int status, const struct message *m)
 {
-    struct json_object *o = json_object_new_object();
-    json_object_object_add(o, "message", view_conv_message(m));
-    reply_json(out, status, o);
+    reply_member(out, status, "message", view_conv_message(m));
 }
 
 /* The text: body, as the document has it, or content, as the other surfaces call it. */
@@ -205,8 +203,6 @@ enum error messages_read_all(struct request *req, struct reply *out)
     out->wake = true;
     if ((e = conversation_get(req->db, &req->arena, req->me.user_id, &req->refs[0], KIND_ANY, &c)))
         return e;
-    struct json_object *o = json_object_new_object();
-    json_object_object_add(o, "conversation", view_conv_conversation(&c));
-    reply_json(out, 200, o);
+    reply_member(out, 200, "conversation", view_conv_conversation(&c));
     return OK;
 }

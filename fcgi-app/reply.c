@@ -25,6 +25,13 @@ void reply_json(struct reply *out, int status, struct json_object *body)
     out->body = body;
 }
 
+void reply_member(struct reply *out, int status, const char *name, struct json_object *value)
+{
+    struct json_object *o = json_object_new_object();
+    json_object_object_add(o, name, value);
+    reply_json(out, status, o);
+}
+
 void reply_text(struct reply *out, const char *type, char *text)
 {
     reply_json(out, 200, NULL);

@@ -24,6 +24,9 @@ void reply_release(struct reply *out);
 /* Takes body. */
 void reply_json(struct reply *out, int status, struct json_object *body);
 
+/* An envelope, {name: value}. Takes value. */
+void reply_member(struct reply *out, int status, const char *name, struct json_object *value);
+
 /* Something other than JSON, with status 200. Takes text, which malloc made. */
 void reply_text(struct reply *out, const char *type, char *text);
 

@@ -42,9 +42,7 @@ enum error sessions_end_others(struct request *req, struct reply *out)
     enum error e = session_end_others(req->db, &req->me, &from, &ended);
     if (e != OK)
         return e;
-    struct json_object *o = json_object_new_object();
-    json_object_object_add(o, "ended", json_object_new_int64(ended));
-    reply_json(out, 200, o);
+    reply_member(out, 200, "ended", json_object_new_int64(ended));
     out->wake = true;
     return OK;
 }
@@ -54,10 +52,8 @@ enum error sessions_change_password(struct request *req, struct reply *out)
     enum error e = account_change_password(req);
     if (e != OK)
         return e;
-    struct json_object *o = json_object_new_object();
-    json_object_object_add(o, "message",
-                           json_object_new_string("the new password is set, and all other sessions have ended"));
-    reply_json(out, 200, o);
+    reply_member(out, 200, "message",
+                 json_object_new_string("the new password is set, and all other sessions have ended"));
     out->wake = true;
     return OK;
 }

@@ -101,9 +101,7 @@ enum error tokens_revoke_all(struct request *req, struct reply *out)
     enum error e = token_revoke(req->db, &req->me, NULL, &from, &ended);
     if (e != OK)
         return e;
-    struct json_object *o = json_object_new_object();
-    json_object_object_add(o, "ended", json_object_new_int64(ended));
-    reply_json(out, 200, o);
+    reply_member(out, 200, "ended", json_object_new_int64(ended));
     out->wake = true;
     return OK;
 }

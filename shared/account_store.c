@@ -3,6 +3,12 @@
 
 #include <string.h>
 
+void query_caller(struct query *q, const struct caller *from)
+{
+    query_text(q, from->address);
+    query_text(q, from->request_id);
+}
+
 static void query_hash(struct query *q, const unsigned char *hash)
 {
     if (hash)
@@ -163,8 +169,7 @@ enum error session_refresh(struct db *db, struct arena *a, const unsigned char *
     query_hash(&q, next_hash);
     query_bool(&q, next_hash != NULL);
     query_int(&q, lifetime);
-    query_text(&q, from->address);
-    query_text(&q, from->request_id);
+    query_caller(&q, from);
     enum error e = db_run(db, &q, &res);
     if (e != OK)
         return e;
@@ -184,7 +189,6 @@ enum error session_revoke(struct db *db, int64_t session_id, const struct caller
     struct query q;
     query_init(&q, SQL_SESSION_REVOKE);
     query_int(&q, session_id);
-    query_text(&q, from->address);
-    query_text(&q, from->request_id);
+    query_caller(&q, from);
     return db_execute(db, &q);
 }

@@ -68,38 +68,31 @@ enum error callback_delete(struct db *db, const struct callback_ref *at)
     return outcome_run(db, &q);
 }
 
+static void callback_row(struct row *r, void *out)
+{
+    callback_read(r, out);
+}
+
 enum error callback_list(struct db *db, struct arena *a, const struct callback_ref *at,
                          struct callback **out, int *count)
 {
     struct query q;
-    PGresult *res;
     at_query(&q, SQL_CALLBACK_LIST, at);
-    enum error e = outcome_rows(db, &q, &res);
-    if (e != OK)
-        return e;
-    *out = arena_alloc(a, sizeof **out * (size_t)PQntuples(res));
-    *count = 0;
-    for (int i = 0; i < PQntuples(res); i++) {
-        struct row r = row_at(res, i, a);
-        row_text(&r); /* the outcome */
-        if (!row_is_null(&r))
-            callback_read(&r, &(*out)[(*count)++]);
-    }
-    PQclear(res);
-    return OK;
+    return outcome_list(db, &q, a, callback_row, sizeof **out, out, count);
 }
 
-static void delivery_read(struct row *r, struct callback_delivery *out)
+static void delivery_read(struct row *r, void *out)
 {
-    out->id = row_int(r);
-    out->kind = row_text(r);
-    out->state = row_text(r);
-    out->attempts = row_int(r);
-    out->last_status = row_int(r);
-    out->error = row_text(r);
-    out->created_at = row_time(r);
-    out->next_attempt_at = row_time(r);
-    out->finished_at = row_time(r);
+    struct callback_delivery *d = out;
+    d->id = row_int(r);
+    d->kind = row_text(r);
+    d->state = row_text(r);
+    d->attempts = row_int(r);
+    d->last_status = row_int(r);
+    d->error = row_text(r);
+    d->created_at = row_time(r);
+    d->next_attempt_at = row_time(r);
+    d->finished_at = row_time(r);
 }
 
 enum error callback_deliveries(struct db *db, struct arena *a, const struct callback_ref *at,
@@ -107,24 +100,11 @@ enum error callback_deliveries(struct db *db, struct arena *a, const struct call
                                struct callback_delivery **out, int *count)
 {
     struct query q;
-    PGresult *res;
     at_query(&q, SQL_CALLBACK_DELIVERIES, at);
     query_text(&q, state);
     query_int(&q, limit);
     query_int(&q, offset);
-    enum error e = outcome_rows(db, &q, &res);
-    if (e != OK)
-        return e;
-    *out = arena_alloc(a, sizeof **out * (size_t)PQntuples(res));
-    *count = 0;
-    for (int i = 0; i < PQntuples(res); i++) {
-        struct row r = row_at(res, i, a);
-        row_text(&r); /* the outcome */
-        if (!row_is_null(&r))
-            delivery_read(&r, &(*out)[(*count)++]);
-    }
-    PQclear(res);
-    return OK;
+    return outcome_list(db, &q, a, delivery_read, sizeof **out, out, count);
 }
 
 enum error callback_redeliver(struct db *db, const struct callback_ref *at, int64_t *count)

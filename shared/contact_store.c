@@ -77,6 +77,11 @@ static void invitations_read(const PGresult *res, struct arena *a, int64_t me, s
     }
 }
 
+static void contact_row(struct row *r, void *out)
+{
+    contact_read(r, out);
+}
+
 enum error contact_book(struct db *db, struct arena *a, int64_t me, struct contact_book *out)
 {
     struct query q;
@@ -92,17 +97,7 @@ enum error contact_book(struct db *db, struct arena *a, int64_t me, struct conta
 
     query_init(&q, SQL_CONTACT_LIST);
     query_int(&q, me);
-    e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    out->contact_count = PQntuples(res);
-    out->contacts = arena_alloc(a, (size_t)out->contact_count * sizeof *out->contacts);
-    for (int i = 0; i < out->contact_count; i++) {
-        struct row r = row_at(res, i, a);
-        contact_read(&r, &out->contacts[i]);
-    }
-    PQclear(res);
-    return OK;
+    return db_list(db, &q, a, contact_row, sizeof *out->contacts, &out->contacts, &out->contact_count);
 }
 
 enum error contact_remove(struct db *db, int64_t me, const struct ref *contact)

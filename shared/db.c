@@ -264,6 +264,18 @@ enum error db_execute(struct db *db, const struct query *q)
     return e;
 }
 
+enum error db_list(struct db *db, const struct query *q, struct arena *a, row_reader *read, size_t size,
+                   void *out, int *count)
+{
+    PGresult *res;
+    enum error e = db_run(db, q, &res);
+    if (e != OK)
+        return e;
+    rows_read(res, 0, a, read, size, out, count);
+    PQclear(res);
+    return OK;
+}
+
 /* ---- at the start ---- */
 
 /* db_run(), again and again while the database is away. */

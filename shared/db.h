@@ -35,6 +35,10 @@ MUSTCHECK enum error db_run(struct db *db, const struct query *q, PGresult **out
 /* The same for statements whose result does not matter. */
 enum error db_execute(struct db *db, const struct query *q);
 
+/* The same for statements whose rows are a list; see rows_read(). */
+MUSTCHECK enum error db_list(struct db *db, const struct query *q, struct arena *a, row_reader *read, size_t size,
+                             void *out, int *count);
+
 /* What a failed statement's SQLSTATE means: ERR_UNAVAILABLE for a server in trouble, else
  * ERR_INTERNAL. NULL: the connection broke. */
 enum error db_sqlstate_error(const char *sqlstate);

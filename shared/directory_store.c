@@ -20,47 +20,31 @@ enum error user_by_name(struct db *db, struct arena *a, const char *username, st
     return e;
 }
 
+static void entry_read(struct row *r, void *out)
+{
+    struct directory_entry *entry = out;
+    user_read(r, &entry->user);
+    message_read(r, &entry->last);
+}
+
 enum error user_list(struct db *db, struct arena *a, int64_t me, int64_t after_id, int64_t limit,
                      bool with_last, struct directory_entry **out, int *count)
 {
     struct query q;
-    PGresult *res;
     query_init(&q, SQL_USER_LIST);
     query_int(&q, me);
     query_int(&q, after_id);
     query_int(&q, limit);
     query_bool(&q, with_last);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    *count = PQntuples(res);
-    *out = arena_alloc(a, (size_t)*count * sizeof **out);
-    for (int i = 0; i < *count; i++) {
-        struct row r = row_at(res, i, a);
-        user_read(&r, &(*out)[i].user);
-        message_read(&r, &(*out)[i].last);
-    }
-    PQclear(res);
-    return OK;
+    return db_list(db, &q, a, entry_read, sizeof **out, out, count);
 }
 
 enum error chat_list(struct db *db, struct arena *a, int64_t me, struct message **out, int *count)
 {
     struct query q;
-    PGresult *res;
     query_init(&q, SQL_CHAT_LIST);
     query_int(&q, me);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    *count = PQntuples(res);
-    *out = arena_alloc(a, (size_t)*count * sizeof **out);
-    for (int i = 0; i < *count; i++) {
-        struct row r = row_at(res, i, a);
-        message_read(&r, &(*out)[i]);
-    }
-    PQclear(res);
-    return OK;
+    return db_list(db, &q, a, message_row, sizeof **out, out, count);
 }
 
 void addressee_query(struct query *q, int64_t id)

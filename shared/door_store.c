@@ -1,12 +1,6 @@
 /* The throttle's settings are the connection's. */
 #include "shared/door_store.h"
 
-static void query_caller(struct query *q, const struct caller *from)
-{
-    query_text(q, from->address);
-    query_text(q, from->request_id);
-}
-
 enum error login_admit(struct db *db, struct arena *a, const char *name, const struct caller *from,
                        struct admission *out)
 {
@@ -54,36 +48,30 @@ enum error login_forgive(struct db *db, const struct admission *try)
     return db_execute(db, &q);
 }
 
+static void session_read(struct row *r, void *out)
+{
+    struct session_info *s = out;
+    s->id = row_int(r);
+    s->dialect = row_text(r);
+    s->user_agent = row_text(r);
+    s->address = row_text(r);
+    s->created_at = row_time(r);
+    s->used_at = row_time(r);
+    s->expires_at = row_time(r);
+    s->current = row_bool(r);
+}
+
 enum error session_list(struct db *db, struct arena *a, const struct identity *me, int64_t limit,
                         int64_t offset, struct session_info **out, int *count)
 {
     struct query q;
-    PGresult *res;
     query_init(&q, SQL_SESSION_LIST);
     query_int(&q, me->user_id);
     query_int(&q, me->session_id);
     query_int(&q, db->config->access_ttl);
     query_int(&q, limit);
     query_int(&q, offset);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    *count = PQntuples(res);
-    *out = arena_alloc(a, sizeof **out * (size_t)(*count + 1));
-    for (int i = 0; i < *count; i++) {
-        struct row r = row_at(res, i, a);
-        struct session_info *s = &(*out)[i];
-        s->id = row_int(&r);
-        s->dialect = row_text(&r);
-        s->user_agent = row_text(&r);
-        s->address = row_text(&r);
-        s->created_at = row_time(&r);
-        s->used_at = row_time(&r);
-        s->expires_at = row_time(&r);
-        s->current = row_bool(&r);
-    }
-    PQclear(res);
-    return OK;
+    return db_list(db, &q, a, session_read, sizeof **out, out, count);
 }
 
 enum error session_end(struct db *db, const struct identity *me, const struct ref *session,

@@ -89,14 +89,15 @@ struct position event_position(const struct event_page *p, int i)
 
 /* ---- consumers ---- */
 
-static void consumer_read(struct row *r, struct consumer *out)
+static void consumer_read(struct row *r, void *out)
 {
-    *out = (struct consumer){.name = row_text(r)};
-    out->position.seen = row_text(r);
-    out->position.upto = row_text(r);
-    out->position.after = row_int(r);
-    out->created_at = row_time(r);
-    out->acknowledged_at = row_time(r);
+    struct consumer *c = out;
+    c->name = row_text(r);
+    c->position.seen = row_text(r);
+    c->position.upto = row_text(r);
+    c->position.after = row_int(r);
+    c->created_at = row_time(r);
+    c->acknowledged_at = row_time(r);
 }
 
 void consumer_open_query(struct query *q, int64_t me, const char *name)
@@ -151,20 +152,9 @@ enum error consumer_ack(struct db *db, struct arena *a, int64_t me, const char *
 enum error consumer_list(struct db *db, struct arena *a, int64_t me, struct consumer **out, int *count)
 {
     struct query q;
-    PGresult *res;
     query_init(&q, SQL_CONSUMER_LIST);
     query_int(&q, me);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    *count = PQntuples(res);
-    *out = arena_alloc(a, sizeof **out * (size_t)*count);
-    for (int i = 0; i < *count; i++) {
-        struct row r = row_at(res, i, a);
-        consumer_read(&r, &(*out)[i]);
-    }
-    PQclear(res);
-    return OK;
+    return db_list(db, &q, a, consumer_read, sizeof **out, out, count);
 }
 
 enum error consumer_delete(struct db *db, int64_t me, const char *name)

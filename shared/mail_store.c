@@ -42,8 +42,7 @@ enum error password_reset(struct db *db, const unsigned char hash[SECRET_HASH], 
     query_init(&q, SQL_PASSWORD_RESET);
     query_bytes(&q, hash, SECRET_HASH);
     query_text(&q, password);
-    query_text(&q, from->address);
-    query_text(&q, from->request_id);
+    query_caller(&q, from);
     return use_link(db, &q);
 }
 

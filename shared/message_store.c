@@ -111,44 +111,27 @@ enum error direct_history(struct db *db, struct arena *a, int64_t user_id, int64
                           int64_t limit, int64_t offset, struct message **out, int *count)
 {
     struct query q;
-    PGresult *res;
     query_init(&q, SQL_DIRECT_HISTORY);
     query_int(&q, user_id);
     query_int(&q, peer_id);
     query_int(&q, limit);
     query_int(&q, offset);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    *count = PQntuples(res);
-    *out = arena_alloc(a, (size_t)*count * sizeof **out);
-    for (int i = 0; i < *count; i++) {
-        struct row r = row_at(res, i, a);
-        message_read(&r, &(*out)[i]);
-    }
-    PQclear(res);
-    return OK;
+    return db_list(db, &q, a, message_row, sizeof **out, out, count);
+}
+
+static void direct_read(struct row *r, void *out)
+{
+    struct direct *d = out;
+    d->peer.id = row_int(r);
+    d->peer.username = row_text(r);
+    d->peer.created_at = row_time(r);
+    message_read(r, &d->last);
 }
 
 enum error direct_list(struct db *db, struct arena *a, int64_t user_id, struct direct **out, int *count)
 {
     struct query q;
-    PGresult *res;
     query_init(&q, SQL_DIRECT_LIST);
     query_int(&q, user_id);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    *count = PQntuples(res);
-    *out = arena_alloc(a, (size_t)*count * sizeof **out);
-    for (int i = 0; i < *count; i++) {
-        struct row r = row_at(res, i, a);
-        struct direct *d = &(*out)[i];
-        d->peer.id = row_int(&r);
-        d->peer.username = row_text(&r);
-        d->peer.created_at = row_time(&r);
-        message_read(&r, &d->last);
-    }
-    PQclear(res);
-    return OK;
+    return db_list(db, &q, a, direct_read, sizeof **out, out, count);
 }

@@ -64,6 +64,18 @@ enum error outcome_rows(struct db *db, const struct query *q, PGresult **out)
     return e;
 }
 
+enum error outcome_list(struct db *db, const struct query *q, struct arena *a, row_reader *read, size_t size,
+                        void *out, int *count)
+{
+    PGresult *res;
+    enum error e = outcome_rows(db, q, &res);
+    if (e != OK)
+        return e;
+    rows_read(res, 1, a, read, size, out, count);
+    PQclear(res);
+    return OK;
+}
+
 enum error outcome_run(struct db *db, const struct query *q)
 {
     PGresult *res;

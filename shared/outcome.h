@@ -13,6 +13,9 @@ MUSTCHECK enum error outcome_result(const PGresult *res);
 /* Runs a statement that answers rows with it. *out, there only when all is well, is the caller's
  * to PQclear(). */
 MUSTCHECK enum error outcome_rows(struct db *db, const struct query *q, PGresult **out);
+/* The same where the rows are a list behind it; see rows_read(). */
+MUSTCHECK enum error outcome_list(struct db *db, const struct query *q, struct arena *a, row_reader *read, size_t size,
+                                  void *out, int *count);
 /* Runs a statement that answers just that. */
 MUSTCHECK enum error outcome_run(struct db *db, const struct query *q);
 

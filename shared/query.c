@@ -169,3 +169,18 @@ const char *row_text(struct row *r)
 {
     return row_bytes(r).s;
 }
+
+void rows_read(const PGresult *result, int first, struct arena *a, row_reader *read, size_t size, void *out,
+               int *count)
+{
+    int rows = PQntuples(result);
+    char *list = arena_alloc(a, size * (size_t)rows);
+    memcpy(out, &list, sizeof list);
+    *count = 0;
+    for (int i = 0; i < rows; i++) {
+        struct row r = row_at(result, i, a);
+        r.column = first;
+        if (!row_is_null(&r))
+            read(&r, list + size * (size_t)(*count)++);
+    }
+}

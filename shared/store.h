@@ -14,6 +14,7 @@
 void user_read(struct row *r, struct user *out);
 void person_read(struct row *r, struct user *out); /* what others may see */
 void message_read(struct row *r, struct message *out); /* deleted or no message: id 0 */
+void message_row(struct row *r, void *out); /* the same for lists */
 void contact_read(struct row *r, struct contact *out);
 void invitation_read(struct row *r, struct invitation *out);
 
@@ -25,6 +26,9 @@ struct caller {
     const char *network;    /* what it counts as, see address.h */
     const char *request_id;
 };
+
+/* What the audit log keeps of it, as two parameters: address and request id. */
+void query_caller(struct query *q, const struct caller *from);
 
 /* A session about to be opened. */
 struct new_session {

@@ -46,6 +46,11 @@ void message_read(struct row *r, struct message *out)
     out->recipient.created_at = row_time(r);
 }
 
+void message_row(struct row *r, void *out)
+{
+    message_read(r, out);
+}
+
 void contact_read(struct row *r, struct contact *out)
 {
     *out = (struct contact){0};

@@ -20,16 +20,17 @@ void script_token_make(char out[SCRIPT_TOKEN_TEXT])
     secret_make(out + prefix);
 }
 
-static void read_info(struct row *r, struct token_info *out)
+static void info_read(struct row *r, void *out)
 {
-    *out = (struct token_info){.id = row_int(r)};
-    out->label = row_text(r);
-    out->scopes = (unsigned)row_int(r);
-    out->conversation_id = row_int(r);
-    out->conversation_created_at = row_time(r);
-    out->created_at = row_time(r);
-    out->expires_at = row_time(r);
-    out->used_at = row_time(r);
+    struct token_info *t = out;
+    t->id = row_int(r);
+    t->label = row_text(r);
+    t->scopes = (unsigned)row_int(r);
+    t->conversation_id = row_int(r);
+    t->conversation_created_at = row_time(r);
+    t->created_at = row_time(r);
+    t->expires_at = row_time(r);
+    t->used_at = row_time(r);
 }
 
 enum error token_create(struct db *db, struct arena *a, const struct identity *me, const char *secret,
@@ -48,8 +49,7 @@ enum error token_create(struct db *db, struct arena *a, const struct identity *m
     query_ref(&q, t->conversation);
     t->lifetime ? query_int(&q, t->lifetime) : query_null(&q);
     query_text(&q, t->user_agent);
-    query_text(&q, t->from->address);
-    query_text(&q, t->from->request_id);
+    query_caller(&q, t->from);
     query_int(&q, SCRIPT_TOKENS_MOST);
     enum error e = db_run(db, &q, &res);
     if (e != OK)
@@ -57,7 +57,7 @@ enum error token_create(struct db *db, struct arena *a, const struct identity *m
     struct row r = row_at(res, 0, a);
     e = outcome_error(row_text(&r));
     if (e == OK)
-        read_info(&r, out);
+        info_read(&r, out);
     PQclear(res);
     return e;
 }
@@ -66,22 +66,11 @@ enum error token_list(struct db *db, struct arena *a, const struct identity *me,
                       struct token_info **out, int *count)
 {
     struct query q;
-    PGresult *res;
     query_init(&q, SQL_TOKEN_LIST);
     query_int(&q, me->user_id);
     query_int(&q, limit);
     query_int(&q, offset);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    *count = PQntuples(res);
-    *out = arena_alloc(a, sizeof **out * (size_t)(*count + 1));
-    for (int i = 0; i < *count; i++) {
-        struct row r = row_at(res, i, a);
-        read_info(&r, &(*out)[i]);
-    }
-    PQclear(res);
-    return OK;
+    return db_list(db, &q, a, info_read, sizeof **out, out, count);
 }
 
 enum error token_revoke(struct db *db, const struct identity *me, const struct ref *token, const struct caller *from,
@@ -92,8 +81,7 @@ enum error token_revoke(struct db *db, const struct identity *me, const struct r
     query_init(&q, SQL_TOKEN_REVOKE);
     query_int(&q, me->user_id);
     query_ref(&q, token);
-    query_text(&q, from->address);
-    query_text(&q, from->request_id);
+    query_caller(&q, from);
     enum error e = db_run(db, &q, &res);
     if (e != OK)
         return e;

@@ -5,15 +5,16 @@
 
 #include <string.h>
 
-static void webhook_read(struct row *r, struct webhook *out)
+static void webhook_read(struct row *r, void *out)
 {
-    *out = (struct webhook){.id = row_int(r)};
-    out->created_at = row_time(r);
-    out->username = row_text(r);
-    out->name = row_text(r);
-    out->maker_id = row_int(r);
-    out->maker_created_at = row_time(r);
-    out->used_at = row_time(r);
+    struct webhook *w = out;
+    w->id = row_int(r);
+    w->created_at = row_time(r);
+    w->username = row_text(r);
+    w->name = row_text(r);
+    w->maker_id = row_int(r);
+    w->maker_created_at = row_time(r);
+    w->used_at = row_time(r);
 }
 
 /* Runs a statement that answers an outcome and a webhook. */
@@ -45,8 +46,7 @@ enum error webhook_create(struct db *db, struct arena *a, const struct identity 
     query_text(&q, name);
     query_bytes(&q, hash, sizeof hash);
     query_int(&q, WEBHOOKS_MOST);
-    query_text(&q, from->address);
-    query_text(&q, from->request_id);
+    query_caller(&q, from);
     return run_one(db, a, &q, out);
 }
 
@@ -65,8 +65,7 @@ enum error webhook_change(struct db *db, struct arena *a, const struct identity 
     } else {
         query_null(&q);
     }
-    query_text(&q, from->address);
-    query_text(&q, from->request_id);
+    query_caller(&q, from);
     return run_one(db, a, &q, out);
 }
 
@@ -74,23 +73,10 @@ enum error webhook_list(struct db *db, struct arena *a, const struct identity *m
                         struct webhook **out, int *count)
 {
     struct query q;
-    PGresult *res;
     query_init(&q, SQL_WEBHOOK_LIST);
     query_int(&q, me->user_id);
     query_ref(&q, room);
-    enum error e = outcome_rows(db, &q, &res);
-    if (e != OK)
-        return e;
-    *count = 0;
-    *out = arena_alloc(a, sizeof **out * (size_t)PQntuples(res));
-    for (int i = 0; i < PQntuples(res); i++) {
-        struct row r = row_at(res, i, a);
-        row_text(&r); /* the outcome */
-        if (!row_is_null(&r))
-            webhook_read(&r, &(*out)[(*count)++]);
-    }
-    PQclear(res);
-    return OK;
+    return outcome_list(db, &q, a, webhook_read, sizeof **out, out, count);
 }
 
 enum error webhook_post(struct db *db, const char *secret, const char *content, const char *key, int rate,

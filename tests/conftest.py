@@ -1,6 +1,7 @@
 """Fixtures: one ordinary stack per worker, accounts on it, and whole stacks for those who break them."""
 
 import os
+import shutil
 import signal
 import sys
 from contextlib import ExitStack, contextmanager
@@ -11,18 +12,24 @@ sys.path.insert(0, os.path.dirname(__file__))
 pytest.register_assert_rewrite("parley")
 
 from parley.api import account  # noqa: E402
-from parley.cluster import Cluster  # noqa: E402
+from parley.cluster import TEMPLATE, Cluster, state_directory  # noqa: E402
 from parley.kept import Kept  # noqa: E402
 from parley.sockets import dm_socket  # noqa: E402
 from parley.stack import Stack  # noqa: E402
 
-#: Files that take longest, so that the workers begin with them.
-FIRST = ("test_chaos", "test_faults", "test_run", "test_sql_and_config", "test_common_limits")
+#: Files that take longest, half a minute and more, in that order: the workers begin with them.
+FIRST = ("test_presence_faults", "test_reference.py", "test_run", "test_backup", "test_doctor", "test_parleyctl_data",
+         "test_daemon_regressions", "test_callbacks", "test_courier", "test_conv_events", "test_mail", "test_backpressure",
+         "test_presence", "test_parleyctl", "test_hostile_rest", "test_drain", "test_metrics", "test_chaos", "test_retention",
+         "test_scale", "test_faults", "test_hostile_sockets", "test_outsiders")
 
 
 def pytest_configure(config):
     """A run that is told to end (timeout, CI) ends as by Ctrl-C: fixtures still stop their stacks."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if TEMPLATE not in os.environ:          # xdist's workers have it from the one that started them
+        os.environ[TEMPLATE] = str(state_directory())
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(TEMPLATE)))
 
 
 def pytest_xdist_make_scheduler(config, log):
@@ -32,7 +39,9 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: not item.path.name.startswith(FIRST))
+    def place(item):
+        return next((n for n, name in enumerate(FIRST) if item.path.name.startswith(name)), len(FIRST))
+    items.sort(key=place)
 
 
 @contextmanager
@@ -59,9 +68,10 @@ def module_stack(request):
 
 
 @pytest.fixture
-def new_user(stack):
-    """A function that makes a signed-in account with a name nobody else has."""
-    return lambda name=None, **more: account(stack, name, **more)
+def new_user(request, stack):
+    """A function that makes a signed-in account with a name nobody else has: dm's, or by the module's ACCOUNT."""
+    make = getattr(request.module, "ACCOUNT", account)
+    return lambda name=None, **more: make(stack, name, **more)
 
 
 @pytest.fixture
@@ -75,10 +85,22 @@ def bob(new_user):
 
 
 @pytest.fixture
-def connect():
-    """A function that opens a `/ws/chat` connection which ends with the test."""
+def carol(new_user):
+    return new_user()
+
+
+@pytest.fixture
+def group(alice, bob):
+    """A group of alice's with bob in it."""
+    return alice.group(bob)
+
+
+@pytest.fixture
+def connect(request):
+    """A function that opens a connection which ends with the test: dm's, or by the module's SOCKET."""
+    opens = getattr(request.module, "SOCKET", dm_socket)
     with ExitStack() as sockets:
-        yield lambda user, **options: sockets.enter_context(dm_socket(user, **options))
+        yield lambda user, **options: sockets.enter_context(opens(user, **options))
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ exec {binary('parleyctl')} --config {stack.var}/conf/parley.env "$@"\n""")
         return subprocess.run(["bash", "-euo", "pipefail", "-c", text], capture_output=True, text=True, timeout=120,
                               stdin=subprocess.DEVNULL, cwd=place,
                               env={"PATH": f"{place}/bin:{os.environ['PATH']}", "PGHOST": f"{stack.var}/run",
-                                   "PGUSER": stack.role(), **env})
+                                   "PGUSER": ROLE, **env})
     run.place = place
     yield run
     shutil.rmtree(place)

@@ -16,6 +16,7 @@ from parley.receiver import Receiver
 from parley.stack import ROOT, binary
 from parley.wait import eventually
 
+ACCOUNT = conv_account
 STACK = {"settings": {"CALLBACK_ALLOW": "127.0.0.1", "CALLBACK_RETRY": "1", "CALLBACK_GIVE_UP": "4",
                       "CALLBACK_TIMEOUT": "2"}}
 paths = (f"/hook/{n}" for n in itertools.count())
@@ -37,16 +38,6 @@ def receiver():
 def path():
     """A path of the receiver's that nobody else uses."""
     return next(paths)
-
-
-@pytest.fixture
-def alice(stack):
-    return conv_account(stack)
-
-
-@pytest.fixture
-def group(alice):
-    return alice.group(conv_account(alice.stack))
 
 
 def at(group, callback=None, rest=""):

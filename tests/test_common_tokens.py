@@ -2,7 +2,6 @@
 
 import os
 import stat
-import statistics
 import time
 import uuid
 
@@ -179,5 +178,5 @@ def test_unknown_user_and_wrong_password_take_the_same_time(alice):
         assert alice.login(username=name, password=fresh_password()).status_code == 401
         return time.monotonic() - start
     pairs = [(seconds(alice.name), seconds(fresh_name())) for _ in range(9)]
-    wrong, unknown = (statistics.median(times) for times in zip(*pairs))
+    wrong, unknown = map(min, zip(*pairs))      # what a busy machine adds is in the others
     assert 0.7 < unknown / wrong < 1.4, f"wrong password {wrong:.4f} s, unknown user {unknown:.4f} s"

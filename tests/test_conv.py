@@ -1,7 +1,6 @@
 """conv (001), the Workflow Diagrams over REST: accounts and conversations. What is said in them is in
 test_conv_messages.py, the socket in test_conv_socket.py."""
 
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,20 +9,11 @@ from parley.api import fresh_name, fresh_password
 from parley.check import assert_id, assert_problem, id_parts, number_of, parse_time, with_timestamp
 from parley.conv import Conv, conv_account
 
+ACCOUNT = conv_account
 CONVERSATION = {"id", "type", "name", "owner_id", "participants", "last_message", "unread_count", "created_at", "updated_at"}
 PARTICIPANT = {"user_id", "username", "display_name", "role", "joined_at"}
 NOBODY = "0193e000-0000-7000-bfff-ffffffffffff"
 STRANGE = "94A9bc43-1c2a-4025-b25a-735dbceb9d41"    # version 4: not of our making
-
-
-@pytest.fixture
-def new_user(stack):
-    return lambda name=None, **more: conv_account(stack, name, **more)
-
-
-@pytest.fixture
-def carol(new_user):
-    return new_user()
 
 
 @pytest.fixture

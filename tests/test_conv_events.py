@@ -1,12 +1,13 @@
 """conv (001), `/api/v1/ws` over two daemons: typing, presence, and what happens to conversations and messages."""
 
 import time
-from contextlib import ExitStack
 
 import pytest
 
 from parley.conv import EVENTS, conv_account, conv_socket
 
+ACCOUNT = conv_account
+SOCKET = conv_socket
 STACK = {"daemons": 2}
 NOBODY = "0193e000-0000-7000-bfff-ffffffffffff"
 
@@ -14,28 +15,6 @@ NOBODY = "0193e000-0000-7000-bfff-ffffffffffff"
 @pytest.fixture(scope="module")
 def stack(module_stack):
     return module_stack
-
-
-@pytest.fixture
-def new_user(stack):
-    return lambda name=None, **more: conv_account(stack, name, **more)
-
-
-@pytest.fixture
-def carol(new_user):
-    return new_user()
-
-
-@pytest.fixture
-def group(alice, bob):
-    return alice.group(bob)
-
-
-@pytest.fixture
-def connect():
-    """A function that opens an `/api/v1/ws` connection which ends with the test."""
-    with ExitStack() as sockets:
-        yield lambda user, **options: sockets.enter_context(conv_socket(user, **options))
 
 
 def assert_error(frame, code=None):

@@ -8,19 +8,10 @@ from parley.api import json_bytes
 from parley.check import assert_id, assert_problem, number_of
 from parley.conv import conv_account
 
+ACCOUNT = conv_account
 MESSAGE = {"id", "conversation_id", "sender_id", "sender_username", "body", "content", "media_url", "client_msg_id",
            "created_at", "edited_at"}
 NOBODY = "0193e000-0000-7000-bfff-ffffffffffff"
-
-
-@pytest.fixture
-def new_user(stack):
-    return lambda name=None, **more: conv_account(stack, name, **more)
-
-
-@pytest.fixture
-def group(alice, bob):
-    return alice.group(bob)
 
 
 # ---------------------------------------------------------------------- sending

@@ -1,7 +1,6 @@
 """conv (001), `/api/v1/ws` over two daemons: connecting, messages, receipts, bad frames. Typing, presence and
 what happens to conversations is in test_conv_events.py."""
 
-from contextlib import ExitStack
 
 import pytest
 import requests
@@ -12,6 +11,8 @@ from parley.check import assert_problem, number_of
 from parley.conv import ConvSocket, conv_account, conv_socket
 from parley.wait import eventually
 
+ACCOUNT = conv_account
+SOCKET = conv_socket
 STACK = {"daemons": 2}
 NOBODY = "0193e000-0000-7000-bfff-ffffffffffff"
 
@@ -19,28 +20,6 @@ NOBODY = "0193e000-0000-7000-bfff-ffffffffffff"
 @pytest.fixture(scope="module")
 def stack(module_stack):
     return module_stack
-
-
-@pytest.fixture
-def new_user(stack):
-    return lambda name=None, **more: conv_account(stack, name, **more)
-
-
-@pytest.fixture
-def carol(new_user):
-    return new_user()
-
-
-@pytest.fixture
-def group(alice, bob):
-    return alice.group(bob)
-
-
-@pytest.fixture
-def connect():
-    """A function that opens an `/api/v1/ws` connection which ends with the test."""
-    with ExitStack() as sockets:
-        yield lambda user, **options: sockets.enter_context(conv_socket(user, **options))
 
 
 def upgrade(stack, token=None, in_url=False, path="/api/v1/ws"):

@@ -1,11 +1,13 @@
 """Faults the daemon once had: each test failed before its mending."""
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 
 from parley import procs
+from parley.api import account
 from parley.check import number_of
 from parley.p2p import P2pSocket, p2p_account
 from parley.rooms import RoomsSocket, rooms_account, rooms_socket
@@ -21,6 +23,15 @@ FEED_BATCH = 500                        # what the daemon takes in at once
 @pytest.fixture(scope="module")
 def stack(module_stack):
     return module_stack
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet(stack):
+    """Somebody whose socket says nothing, but answers pings, while the tests of this file run: a minute and more."""
+    user = account(stack)
+    with ThreadPoolExecutor(1) as pool, DmSocket(stack, user.token) as sock:
+        yield user, sock, pool.submit(sock.expect_nothing, 62)
+        sock.ws.abort()                 # wakes the one who waits
 
 
 @contextmanager
@@ -160,16 +171,6 @@ def test_who_is_not_authenticated_may_send_no_more_than_a_token(stack):
         sock.expect_close(1009)
 
 
-# ---------------------------------------------------------------------- keeping alive
-
-def test_a_quiet_socket_that_answers_pings_stays(stack, alice, bob, connect):
-    """Its pongs were not heard, and after a minute it was dropped. (A minute is what it takes to see.)"""
-    quiet = connect(bob)
-    quiet.expect_nothing(62)
-    sent = alice.make_message(bob, "still there?")
-    assert quiet.recv_json()["id"] == sent["id"]
-
-
 # ---------------------------------------------------------------------- handshakes
 
 def test_headers_that_nginx_lets_through_open_a_socket(alice, bob, connect):
@@ -223,3 +224,13 @@ def test_a_subscription_from_before_leaving_ends_though_the_member_is_back(stack
             assert owner.add(room, member).status_code == 200
         sender.exchange(room, "unheard")
         assert sock.sync() == []
+
+
+# ---------------------------------------------------------------------- keeping alive
+
+def test_a_quiet_socket_that_answers_pings_stays(alice, quiet):
+    """Its pongs were not heard, and after a minute it was dropped. (A minute is what it takes to see.)"""
+    user, sock, silence = quiet
+    silence.result()
+    sent = alice.make_message(user, "still there?")
+    assert sock.recv_json()["id"] == sent["id"]

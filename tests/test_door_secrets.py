@@ -10,6 +10,7 @@ import resource
 import secrets
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -55,7 +56,8 @@ class Shown:
     def everywhere(self):
         for secret in sorted(self.secrets):
             self._on_rest(secret)
-            self._on_sockets(secret)
+        with ThreadPoolExecutor(len(self.secrets)) as pool:     # they wait for the silence after the last answer
+            list(pool.map(self._on_sockets, sorted(self.secrets)))
         self._where_statements_fail()
 
     def _on_rest(self, secret):

@@ -3,6 +3,7 @@
 import pytest
 
 from chaos.links import Links
+from parley.cluster import ROLE
 from parley.stack import Stack, free_port
 from parley.wait import eventually
 
@@ -11,7 +12,7 @@ from parley.wait import eventually
 def links_and_stack():
     """A stack whose daemon listens through a link of its own, which a test may close."""
     stack, port = Stack(), free_port()
-    stack.settings["LISTEN_DATABASE_URL"] = f"host=127.0.0.1 port={port} user={stack.role()} dbname=parley sslmode=disable"
+    stack.settings["LISTEN_DATABASE_URL"] = f"host=127.0.0.1 port={port} user={ROLE} dbname=parley sslmode=disable"
     with Links({"feed": port}, {"feed": str(stack.var / "run/.s.PGSQL.5432")}) as links, stack:
         yield links, stack
 

@@ -1,7 +1,6 @@
 """`groups` (004) live: `/ws` with its tokens, frames both ways, error frames, subprotocols."""
 
 import uuid
-from contextlib import ExitStack
 
 import pytest
 import websocket
@@ -11,14 +10,8 @@ from parley.check import assert_problem, number_of, with_timestamp
 from parley.groups import Groups, ann, assert_message, ben, cid, groups_socket  # noqa: F401
 from parley.p2p import p2p_account
 
+SOCKET = groups_socket
 NOBODY = "0193e000-0000-7000-bfff-ffffffffffff"
-
-
-@pytest.fixture
-def connect():
-    """A function that opens a `/ws` connection which ends with the test."""
-    with ExitStack() as sockets:
-        yield lambda user, **options: sockets.enter_context(groups_socket(user, **options))
 
 
 @pytest.fixture(params=["conversation", "group"])

@@ -2,7 +2,6 @@
 delivers is in test_courier.py."""
 
 import re
-import statistics
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -176,17 +175,23 @@ def test_display_name_stands_nowhere_in_the_mail(stack, server):
     assert b"evil" not in server.expect(address_of(user)).raw
 
 
-@pytest.mark.parametrize("address", ["a@example.org\r\nBcc: b@example.org", "a@example.org\nX: y", "a@example.org, b@example.org",
-                                     "a@example.org>\r\nRCPT TO:<b@example.org", "<a@example.org>", "a b@example.org"])
-def test_address_cannot_break_out_of_its_header(stack, server, address):
-    assert_problem(Dm(stack).register(email=address), 400, "invalid_field")
-    assert_problem(forgot(stack, address), 400, "invalid_field")
-    user = account(stack)           # and if one were in the database all the same
-    server.expect(address_of(user))
+ESCAPES = ["a@example.org\r\nBcc: b@example.org", "a@example.org\nX: y", "a@example.org, b@example.org",
+           "a@example.org>\r\nRCPT TO:<b@example.org", "<a@example.org>", "a b@example.org"]
+
+
+def test_address_cannot_break_out_of_its_header(stack, server):
+    for address in ESCAPES:
+        assert_problem(Dm(stack).register(email=address), 400, "invalid_field")
+        assert_problem(forgot(stack, address), 400, "invalid_field")
+    users = [account(stack) for _ in ESCAPES]       # and if one were in the database all the same
+    for user in users:
+        verified(server, user)
     before = len(server.mails)
-    stack.query("UPDATE users SET email = %s WHERE username = %s", address, user.name)
-    stack.query("INSERT INTO mail_outbox (kind, recipient) VALUES ('verify', %s)", address)
-    eventually(lambda: state(stack, address) == "failed", 10, "the mail is refused")
+    for user, address in zip(users, ESCAPES):
+        stack.query("UPDATE users SET email = %s WHERE username = %s", address, user.name)
+        stack.query("INSERT INTO mail_outbox (kind, recipient) VALUES ('verify', %s)", address)
+    for address in ESCAPES:
+        eventually(lambda: state(stack, address) == "failed", 10, f"the mail to {address!r} is refused")
     assert len(server.mails) == before
 
 
@@ -233,7 +238,7 @@ def test_answer_takes_the_same_time_whether_the_address_exists(stack):
             start = time.perf_counter()
             assert forgot(stack, address).status_code == 202
             times[known].append(time.perf_counter() - start)
-    assert abs(statistics.median(times[True]) - statistics.median(times[False])) < 0.01
+    assert abs(min(times[True]) - min(times[False])) < 0.01     # what a busy machine adds is in the others
 
 
 def test_forgot_without_a_usable_address_is_refused(stack):

@@ -7,20 +7,11 @@ import pytest
 from parley.check import assert_id, assert_problem, id_parts, number_of, parse_time, with_timestamp
 from parley.conv import conv_account
 
+ACCOUNT = conv_account
 INVITATION = {"id", "from_user", "to_user", "created_at", "updated_at"}
 CONTACT = {"id", "other_user", "conversation_id", "created_at", "updated_at"}
 USER = {"id", "username", "display_name", "is_active", "created_at", "updated_at"}
 NOBODY = "0193e000-0000-7000-bfff-ffffffffffff"
-
-
-@pytest.fixture
-def new_user(stack):
-    return lambda name=None, **more: conv_account(stack, name, **more)
-
-
-@pytest.fixture
-def group(alice, bob):
-    return alice.group(bob)
 
 
 # ---------------------------------------------------------------------- users

@@ -15,6 +15,8 @@ from parley.check import assert_problem, number_of, uuid_of, with_timestamp
 from parley.reference import World, operations, pattern_of, routes
 from parley.wire import Wire
 
+STACK = {}      # of its own: with each test all that is in the database is looked at, twice
+
 #: What a segment names, by what stands before it (and behind it); the first that fits counts.
 KINDS = [
     (r"/messages/dm/\{uuid\}$", "person"),
@@ -108,6 +110,11 @@ class Place:
         if form == "name":
             return {"person": self.bob.name, "own": "backup-bot", "address": self.world.things["webhook"]["secret"]}[kind]
         return self.uuids[kind] if form == "uuid" else number_of(self.uuids[kind])
+
+
+@pytest.fixture(scope="module")
+def stack(module_stack):
+    return module_stack
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """`p2p` (002) live: `/ws` by the token's dialect, pending delivery, frames both ways, plain text."""
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 
 import pytest
 import websocket
@@ -10,14 +9,8 @@ from parley.check import assert_problem, parse_time
 from parley.p2p import PICTURE, P2p, assert_message, jerry, p2p_socket, spike, tom  # noqa: F401
 from parley.wait import eventually
 
+SOCKET = p2p_socket
 NOBODY = 987654321098
-
-
-@pytest.fixture
-def connect():
-    """A function that opens a `/ws` connection which ends with the test."""
-    with ExitStack() as sockets:
-        yield lambda user, **options: sockets.enter_context(p2p_socket(user, **options))
 
 
 def contents(frames):

@@ -34,7 +34,7 @@ def converse(stack):
 # ---------------------------------------------------------------------- start and stop
 
 def test_second_start_keeps_the_data_and_the_sessions():
-    with Stack() as stack:
+    with Stack(fresh=True) as stack:
         one, other = converse(stack)
         key = stack.key_file().read_text()
         stack.script("stop")

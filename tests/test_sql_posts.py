@@ -12,6 +12,7 @@ from parley.conv import conv_account, conv_socket
 from parley.stack import ROOT
 from parley.wait import eventually
 
+ACCOUNT = conv_account
 STACK = {"daemons": 2}
 
 
@@ -52,11 +53,6 @@ def site(stack):
     one = Site(stack)
     yield one
     one.conn.close()
-
-
-@pytest.fixture
-def alice(stack):
-    return conv_account(stack)
 
 
 @pytest.fixture

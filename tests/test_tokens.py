@@ -16,6 +16,7 @@ from parley.reference import SCOPES, routes, scopes_beside
 from parley.sockets import dm_socket
 from parley.wait import eventually
 
+ACCOUNT = conv_account
 MEMBERS = {"id", "label", "scopes", "conversation_id", "created_at", "expires_at", "used_at"}
 PATH = "/api/v1/tokens"
 
@@ -57,16 +58,6 @@ def known(script):
 
 
 # ---------------------------------------------------------------------- making, listing, revoking
-
-@pytest.fixture
-def alice(stack):
-    return conv_account(stack)
-
-
-@pytest.fixture
-def bob(stack):
-    return conv_account(stack)
-
 
 def test_a_token_is_shown_with_its_secret_once(alice, stack):
     token, script = make(alice, "read", "send", label="backup ☂")

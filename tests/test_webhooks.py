@@ -8,26 +8,12 @@ import subprocess
 import pytest
 
 from parley.check import assert_id, assert_problem, number_of
-from parley.conv import conv_account, conv_socket
+from parley.conv import conv_account
 from parley.everywhere import GROUPED, SOCKETS, Person, message_in, said
 from parley.wait import eventually
 
+ACCOUNT = conv_account
 MEMBERS = {"id", "name", "username", "made_by", "created_at", "used_at"}
-
-
-@pytest.fixture
-def alice(stack):
-    return conv_account(stack)
-
-
-@pytest.fixture
-def bob(stack):
-    return conv_account(stack)
-
-
-@pytest.fixture
-def group(alice, bob):
-    return alice.group(bob, name="Ops")
 
 
 class Hook:

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from parley.check import number_of
+from parley.cluster import ROLE
 from parley.everywhere import GROUPED, SURFACES, Person
 from parley.stack import Stack, free_port
 from parley.wait import eventually
@@ -37,7 +38,7 @@ class Run:
     def go(self):
         """The Verdict."""
         self.stack = Stack(daemons=2)
-        self.stack.settings["DATABASE_URL"] = (f"host=127.0.0.1 port={self.ports['postgresql']} user={self.stack.role()} "
+        self.stack.settings["DATABASE_URL"] = (f"host=127.0.0.1 port={self.ports['postgresql']} user={ROLE} "
                                                "dbname=parley sslmode=disable gssencmode=disable")
         run = self.stack.var / "run"
         paths = {"postgresql": run / ".s.PGSQL.5432", "api": run / "api.sock", "auth": run / "auth.sock",

@@ -6,6 +6,7 @@ cluster  a PostgreSQL that belongs to the test, for what an existing database ha
 procs    looking at processes: which belong to a directory, which are children of which
 api      a thin HTTP client, one class per dialect
 sockets  a WebSocket client, one class per dialect
+presence who is online, as sockets are told and the database has it
 metrics  what services say about themselves, and what of it has moved
 mail     an SMTP server that can be told what to do, couriers run by hand
 traffic  senders that retry and receivers that reconnect, for the tests that break things

@@ -1,19 +1,31 @@
-"""A PostgreSQL cluster that belongs to the test: an "existing database" it can take away."""
+"""PostgreSQL clusters of the tests' own: an "existing database" that can be taken away, and what new stacks start with."""
 
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 import psycopg2
 
 from . import procs
-from .stack import state_directory
 from .wait import eventually
 
 BIN = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
-ROLE = "www-data"
+MIGRATE = Path(__file__).resolve().parents[2] / "db/migrate.sh"
+#: Whom the services run as, and the role they have in their cluster.
+ROLE = "www-data" if os.getuid() == 0 else os.environ.get("USER") or str(os.getuid())
+#: Where the run's template is; see copy_template().
+TEMPLATE = "PARLEY_TEST_CLUSTER"
+
+
+def state_directory():
+    """A fresh directory, short enough for unix sockets and open to the unprivileged user."""
+    path = tempfile.mkdtemp(prefix="parley-", dir="/tmp")
+    os.chmod(path, 0o755)
+    return Path(path)
 
 
 class Cluster:
@@ -75,3 +87,26 @@ class Cluster:
             return self.execute("SELECT 1") == [(1,)]
         except psycopg2.Error:
             return False
+
+
+def template(place):
+    """A cluster as a first start leaves it, with the schema and nobody in it. Whoever comes meanwhile waits."""
+    with open(place / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (place / "data").exists():
+            cluster = Cluster().create()
+            cluster.execute("CREATE DATABASE parley")
+            subprocess.run([MIGRATE], env={**os.environ, "DATABASE_URL": cluster.url("parley")}, check=True,
+                           stdout=subprocess.DEVNULL)
+            cluster.stop()
+            (cluster.dir / "data").rename(place / "data")
+            shutil.rmtree(cluster.dir)
+    return place / "data"
+
+
+def copy_template(var):
+    """The data directory of a stack that is new: initdb and the migrations are most of what a start takes, so a run
+    does them once. Without a place for that (conftest makes one) a stack does them itself."""
+    if TEMPLATE in os.environ:
+        var.mkdir()
+        subprocess.run(["cp", "-a", template(Path(os.environ[TEMPLATE])), var / "data"], check=True)

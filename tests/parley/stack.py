@@ -22,6 +22,7 @@ from websocket import WebSocketException
 
 from . import procs
 from .api import account
+from .cluster import ROLE, copy_template, state_directory
 from .sockets import Closed, DmSocket
 from .wait import eventually, seconds_until
 
@@ -51,13 +52,6 @@ def free_port():
                 continue
 
 
-def state_directory():
-    """A fresh directory, short enough for unix sockets and open to the unprivileged user."""
-    path = tempfile.mkdtemp(prefix="parley-", dir="/tmp")
-    os.chmod(path, 0o755)
-    return Path(path)
-
-
 def binary(name):
     """The path of one of the programs under test."""
     return str((ROOT / BUILD / name).resolve())
@@ -69,8 +63,9 @@ class Stack:
     None for either's value leaves the shipped default in place.
     """
 
-    def __init__(self, daemons=1, env=None, settings=None, var=None, port=None, prefix=()):
+    def __init__(self, daemons=1, env=None, settings=None, var=None, port=None, prefix=(), fresh=False):
         self.own_var = var is None
+        self.fresh = fresh              # makes its cluster itself, as on a new machine
         self.keep = False               # the state directory, for a look at it after failures
         self.var = Path(var) if var else state_directory() / "var"
         self.port = port or free_port()
@@ -111,6 +106,8 @@ class Stack:
 
     def start(self):
         try:
+            if self.own_var and not self.fresh and not self.var.exists() and not self.env.get("DATABASE_URL"):
+                copy_template(self.var)
             self.script("start")
         except BaseException:
             self.give_up()
@@ -122,8 +119,9 @@ class Stack:
         try:
             self.script("stop")
             self.assert_nothing_runs()
-        finally:
+        except BaseException:
             self._end_leftovers()
+            raise
         self.assert_logs_are_clean()
         if not self.keep:
             self.discard()
@@ -236,12 +234,7 @@ class Stack:
     def conninfo(self, dbname="parley"):
         if self.env.get("DATABASE_URL"):
             return self.env["DATABASE_URL"]
-        return f"host={self.var}/run user={self.role()} dbname={dbname}"
-
-    @staticmethod
-    def role():
-        """Whom the services run as, and the role they have in the private cluster."""
-        return "www-data" if os.getuid() == 0 else os.environ.get("USER") or str(os.getuid())
+        return f"host={self.var}/run user={ROLE} dbname={dbname}"
 
     def db(self, dbname="parley", autocommit=True):
         """A connection of the test's own to the stack's database."""

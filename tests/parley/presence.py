@@ -1,0 +1,37 @@
+"""Who is online, for the tests of it: three daemons, and a debounce time that is a second, so a step that has to
+beat it is quick enough."""
+
+import pytest
+
+from .check import number_of
+from .conv import EVENTS
+from .wait import eventually
+
+DEBOUNCE = 1.0
+THREE = {"daemons": 3, "settings": {"PRESENCE_DEBOUNCE": int(DEBOUNCE * 1000)}}
+
+
+@pytest.fixture(autouse=True)
+def whole(stack):
+    """Every part works again, whatever the test before did."""
+    eventually(stack.ready, 20, "the stack is ready")
+
+
+def presence(who, status):
+    return {"type": "presence", "data": {"user_id": who.id, "status": status}}
+
+
+def watch(connect, user, **options):
+    """A socket that hears of presence, and has been told who is there."""
+    sock = connect(user, aside=EVENTS, **options)
+    sock.settled()
+    return sock
+
+
+def is_online(stack, who):
+    return bool(stack.query("SELECT 1 FROM online WHERE user_id = %s", number_of(who.id)))
+
+
+def in_table(stack, *users, online=True, timeout=5):
+    for who in users:
+        eventually(lambda: is_online(stack, who) == online, timeout, f"{who.name} online: {online}")
