@@ -93,9 +93,11 @@ def test_typing_with_every_key_is_told_once_a_second_and_puts_off_the_stop(alice
 def test_typing_again_after_a_stop_is_news(alice, bob, group, connect):
     typist, watcher = connect(alice), connect(bob)
     words = ["typing", "typing_stop"] * 3
-    for word in words:
-        typist.tell(word, conversation_id=group["id"])
-    assert [watcher.recv_json()["type"] for _ in words] == words
+    for pause in (lambda: None, typist.sync) * 10:      # with and without a chance for the answers to come between
+        for word in words:
+            typist.tell(word, conversation_id=group["id"])
+            pause()
+        assert [watcher.recv_json()["type"] for _ in words] == words
     watcher.expect_nothing(0.2)
 
 

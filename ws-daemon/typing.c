@@ -30,7 +30,7 @@ struct typist {
     struct place place;
     struct typing what;
     char *others;               /* who was told: id,id,… */
-    ev_tstamp told;             /* when; 0: the next notice is told, as a stop is on its way */
+    ev_tstamp told;
     ev_timer stop;
 };
 
@@ -186,6 +186,7 @@ static void on_target(void *arg, enum error e, PGresult **results, int count, co
     (void)count;
     (void)constraint;
     free(arg);
+    a.conn->typing_asked--;
     arena_init(&arena);
     if (a.conn->state >= CONN_CLOSING) {
         ; /* too late */
@@ -208,12 +209,11 @@ static void on_target(void *arg, enum error e, PGresult **results, int count, co
     conn_unref(a.conn);
 }
 
-/* Is it no news? Then the stop is put off, and that is all. */
-static bool repeated(struct conn *c, bool on, const struct place *place)
+/* Is it no news? Then the stop is put off, and that is all. While a notice is on its way to the database,
+ * nobody knows: it may be a stop. */
+static bool repeated(struct conn *c, const struct place *place)
 {
-    struct typist *t = find_place(c, place);
-    if (t && !on)
-        t->told = 0;
+    struct typist *t = c->typing_asked ? NULL : find_place(c, place);
     if (!t || !fresh(t))
         return false;
     ev_timer_again(c->daemon->loop, &t->stop);
@@ -225,7 +225,7 @@ enum error typing_notice(struct conn *c, bool on, const struct ref *conversation
     struct query q;
     struct place place = {.conversation = conversation ? *conversation : (struct ref){0},
                           .peer = peer ? *peer : (struct ref){0}};
-    if (repeated(c, on, &place))
+    if (on && repeated(c, &place))
         return OK;
     struct asking *a = malloc(sizeof *a);
     if (!a)
@@ -239,6 +239,8 @@ enum error typing_notice(struct conn *c, bool on, const struct ref *conversation
     if (e != OK) {
         conn_unref(c);
         free(a);
+    } else {
+        c->typing_asked++;
     }
     return e;
 }
