@@ -32,7 +32,7 @@ enum { POOL = 1, DAEMON = 2, COURIER = 4, EVERYBODY = POOL | DAEMON | COURIER };
     F(ERRORS, COUNTER, POOL | DAEMON, CODE, "parley_errors_total",                                           \
       "errors told to clients, by the code of the error")                                                    \
     F(LIMITS, COUNTER, POOL | DAEMON, LIMIT, "parley_limits_hit_total",                                      \
-      "limits that a client ran into (nginx's stand in its access log)")                                                \
+      "limits that a client ran into (nginx's stand in its access log)")                                 \
     F(REQUESTS, COUNTER, POOL | DAEMON, ROUTE_STATUS, "parley_http_requests_total",                                   \
       "requests answered, by the route's pattern and status")                                                \
     F(REQUEST_TIME, HISTOGRAM, POOL, ROUTE, "parley_http_request_duration_seconds",                          \
