@@ -23,14 +23,20 @@ static const int64_t SWEEP_US = INT64_C(3600) * 1000000;
 static int64_t forget(struct courier *c, int64_t at)
 {
     struct purge step;
-    if (time_now() < at)
+    int64_t began = time_now(), now;
+    if (began < at)
         return at;
     if (messages_purge(&c->db, c->config.messages_keep, &step) != OK)
         return time_now() + LOOK_MS * INT64_C(1000);
-    if (step.messages)
+    now = time_now();
+    metric_set(METRIC_PURGE_AT, 0, now);
+    if (step.messages) {
+        metric_add(METRIC_PURGED, 0, step.messages);
+        metric_set(METRIC_PURGE_TOOK, 0, now - began);
         log_event(LOG_INFO, "messages_purged", log_int("conversation", step.conversation),
                   log_int("messages", step.messages));
-    return time_now() + step.wait_ms * 1000;
+    }
+    return now + step.wait_ms * 1000;
 }
 
 /* False: the callbacks' process is gone, and the service manager is to start both anew. */

@@ -9,9 +9,9 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-static struct callback_ref at(const struct request *req, bool one)
+static struct callback_ref at(struct request *req, bool one)
 {
-    return (struct callback_ref){&req->refs[0], one ? &req->refs[1] : NULL, req->me.user_id};
+    return (struct callback_ref){&req->refs[0], one ? &req->refs[1] : NULL, req->me.user_id, request_caller(req)};
 }
 
 static void show(struct reply *out, int status, const struct callback *c, const char *secret)

@@ -4,6 +4,7 @@
 
 #include "shared/db.h"
 #include "shared/model.h"
+#include "shared/store.h"
 
 enum { CALLBACK_SECRET = 32, CALLBACKS_MOST = 10, CALLBACK_URL_MOST = 2048 };
 
@@ -30,6 +31,7 @@ struct callback_delivery {
 struct callback_ref {
     const struct ref *conversation, *callback; /* callback NULL: all, or a new one */
     int64_t me;
+    struct caller from; /* for the audit log, which gets a line of each change */
 };
 
 /* ERR_TOO_MANY_CALLBACKS. */
@@ -46,7 +48,7 @@ MUSTCHECK enum error callback_deliveries(struct db *db, struct arena *a,
                                          const struct callback_ref *at, const char *state,
                                          int64_t limit, int64_t offset,
                                          struct callback_delivery **out, int *count);
-/* All that are dead are to be tried again; how many. */
+/* All that are dead are to be tried again; how many. ERR_CALLBACK_DISABLED. */
 MUSTCHECK enum error callback_redeliver(struct db *db, const struct callback_ref *at,
                                         int64_t *count);
 

@@ -71,6 +71,7 @@
       "you have as many consumers as a user may have; delete one")                                 \
     X(TOO_MANY_TOKENS, 409, 0, "too_many_tokens",                                                  \
       "you have as many tokens as a user may have; revoke one")                                    \
+    X(CALLBACK_DISABLED, 409, 0, "callback_disabled", "this callback is disabled; enable it first")   \
     X(TOO_MANY_CALLBACKS, 409, 0, "too_many_callbacks",                                            \
       "this conversation has as many callbacks as one may have; delete one")                       \
     X(TOO_MANY_WEBHOOKS, 409, 0, "too_many_webhooks",                                              \

@@ -32,7 +32,7 @@ enum { POOL = 1, DAEMON = 2, COURIER = 4, EVERYBODY = POOL | DAEMON | COURIER };
     F(ERRORS, COUNTER, POOL | DAEMON, CODE, "parley_errors_total",                                           \
       "errors told to clients, by the code of the error")                                                    \
     F(LIMITS, COUNTER, POOL | DAEMON, LIMIT, "parley_limits_hit_total",                                      \
-      "limits that a client ran into (nginx counts its own)")                                                \
+      "limits that a client ran into (nginx's stand in its access log)")                                 \
     F(REQUESTS, COUNTER, POOL | DAEMON, ROUTE_STATUS, "parley_http_requests_total",                                   \
       "requests answered, by the route's pattern and status")                                                \
     F(REQUEST_TIME, HISTOGRAM, POOL, ROUTE, "parley_http_request_duration_seconds",                          \
@@ -73,7 +73,12 @@ enum { POOL = 1, DAEMON = 2, COURIER = 4, EVERYBODY = POOL | DAEMON | COURIER };
     F(CALLBACKS, COUNTER, COURIER, CALLBACK, "parley_callback_posts_total",                                  \
       "attempts to post to a callback, by how they ended: delivered, failed, dead (given up)")               \
     F(CALLBACK_QUEUE, GAUGE, COURIER, NONE, "parley_callback_queue", "posts that are owed to callbacks")     \
-    F(CALLBACK_DEAD, GAUGE, COURIER, NONE, "parley_callback_dead_letters", "posts that were given up and are kept")
+    F(CALLBACK_DEAD, GAUGE, COURIER, NONE, "parley_callback_dead_letters", "posts that were given up and are kept")\
+    F(PURGED, COUNTER, COURIER, NONE, "parley_retention_deleted_total", "messages deleted because of their age")\
+    F(PURGE_AT, MOMENT, COURIER, NONE, "parley_retention_run_timestamp_seconds",                             \
+      "when messages that are too old were last looked for, since the epoch; about now when all is well")    \
+    F(PURGE_TOOK, MOMENT, COURIER, NONE, "parley_retention_run_duration_seconds",                            \
+      "how long the last run that deleted something took")
 
 enum metric {
 #define F(id, type, programs, label, name, help) METRIC_##id,

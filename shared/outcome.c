@@ -35,6 +35,7 @@ static const struct {
     {"too_many", ERR_TOO_MANY_CONSUMERS},
     {"too_many_tokens", ERR_TOO_MANY_TOKENS},
     {"no_callback", ERR_CALLBACK_NOT_FOUND},
+    {"callback_disabled", ERR_CALLBACK_DISABLED},
     {"too_many_callbacks", ERR_TOO_MANY_CALLBACKS},
     {"too_many_webhooks", ERR_TOO_MANY_WEBHOOKS},
     {"no_webhook", ERR_NOT_FOUND},

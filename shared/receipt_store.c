@@ -84,15 +84,10 @@ enum error message_reach(struct db *db, struct arena *a, const struct message *m
     enum error e = db_run(db, &q, &res);
     if (e != OK)
         return e;
-    for (int i = 0; i < n; i++)
-        out[i] = REACH_NOBODY;
-    for (int row = 0; row < PQntuples(res); row++) {
-        struct row r = row_at(res, row, a);
-        int64_t id = row_int(&r);
+    for (int i = 0; i < n; i++) {
+        struct row r = row_at(res, i, a);
         bool all = row_bool(&r), connected = row_bool(&r);
-        for (int i = 0; i < n; i++)
-            if (ids[i] == id)
-                out[i] = all ? REACH_ALL : connected ? REACH_CONNECTED : REACH_NOBODY;
+        out[i] = all ? REACH_ALL : connected ? REACH_CONNECTED : REACH_NOBODY;
     }
     PQclear(res);
     return OK;

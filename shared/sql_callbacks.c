@@ -7,11 +7,16 @@
     k ".id, " k ".url, " k ".enabled, " k ".disabled_reason, " k ".failing_since, " k ".created_at, " \
     k ".pending, " k ".dead"
 
+/* The conversation, after the audit log knows who changes something in it. */
+#define NOTED(address, request_id)                                                                 \
+    "CASE WHEN audit_context(" address ", " request_id ", NULL) THEN $1::bigint END"
+
 const struct sql_statement sql_callbacks[SQL_COUNT] = {
-    /* conversation, its ms, user, URL, secret, how many a conversation may have -> outcome, callback */
+    /* conversation, its ms, user, URL, secret, how many a conversation may have, address, request id
+     * -> outcome, callback */
     [SQL_CALLBACK_CREATE] = {"callback_create",
         "SELECT c.outcome, " CALLBACK_COLUMNS("(c.shown)")
-        " FROM callback_create($1::bigint, $2::bigint, $3::bigint, $4, $5::bytea, $6::bigint) c"},
+        " FROM callback_create(" NOTED("$7", "$8") ", $2::bigint, $3::bigint, $4, $5::bytea, $6::bigint) c"},
 
     /* conversation, its ms, user -> outcome, callback; one row without id when there is none */
     [SQL_CALLBACK_LIST] = {"callback_list",
@@ -19,14 +24,15 @@ const struct sql_statement sql_callbacks[SQL_COUNT] = {
         " FROM (SELECT callback_check($1::bigint, $2::bigint, $3::bigint, NULL, NULL) AS outcome) o"
         " LEFT JOIN callback_view v ON o.outcome = 'ok' AND v.conversation_id = $1::bigint ORDER BY v.id"},
 
-    /* conversation, its ms, user, callback, its ms, enabled -> outcome, callback */
+    /* conversation, its ms, user, callback, its ms, enabled, address, request id -> outcome, callback */
     [SQL_CALLBACK_ENABLE] = {"callback_enable",
         "SELECT c.outcome, " CALLBACK_COLUMNS("(c.shown)")
-        " FROM callback_enable($1::bigint, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::boolean) c"},
+        " FROM callback_enable(" NOTED("$7", "$8") ", $2::bigint, $3::bigint, $4::bigint, $5::bigint,"
+        "                      $6::boolean) c"},
 
-    /* conversation, its ms, user, callback, its ms -> outcome */
+    /* conversation, its ms, user, callback, its ms, address, request id -> outcome */
     [SQL_CALLBACK_DELETE] = {"callback_delete",
-        "SELECT callback_delete($1::bigint, $2::bigint, $3::bigint, $4::bigint, $5::bigint)"},
+        "SELECT callback_delete(" NOTED("$6", "$7") ", $2::bigint, $3::bigint, $4::bigint, $5::bigint)"},
 
     /* conversation, its ms, user, callback, its ms, state (NULL: any), limit, offset
      * -> outcome, deliveries, newest first; one row without id when there is none */
@@ -38,10 +44,10 @@ const struct sql_statement sql_callbacks[SQL_COUNT] = {
         "     WHERE o.outcome = 'ok' AND x.callback_id = $4::bigint AND ($6::text IS NULL OR x.state = $6)"
         "     ORDER BY x.id DESC LIMIT $7::bigint OFFSET $8::bigint) d ON true ORDER BY d.id DESC"},
 
-    /* conversation, its ms, user, callback, its ms -> outcome, how many */
+    /* conversation, its ms, user, callback, its ms, address, request id -> outcome, how many */
     [SQL_CALLBACK_REDELIVER] = {"callback_redeliver",
         "SELECT r.outcome, r.redelivered"
-        " FROM callback_redeliver($1::bigint, $2::bigint, $3::bigint, $4::bigint, $5::bigint) r"},
+        " FROM callback_redeliver(" NOTED("$6", "$7") ", $2::bigint, $3::bigint, $4::bigint, $5::bigint) r"},
 
     /* how many changes at most -> how many were looked at */
     [SQL_CALLBACKS_PLAN] = {"callbacks_plan", "SELECT callbacks_plan($1::bigint)"},

@@ -180,13 +180,24 @@ const struct sql_statement sql_people[SQL_COUNT] = {
         " FROM m LEFT JOIN (message_deliveries d JOIN users u ON u.id = d.user_id)"
         "   ON d.message_id = m.id AND m.member ORDER BY u.id"},
 
-    /* messages -> message, have all its recipients got it, is one of them connected */
+    /* messages -> for each, in their order: have all its recipients got it, is one of them connected.
+     * Each member is looked at once, not once for each message: of the two who have the least one is a
+     * recipient, whoever sent it, and so is one of any two who are connected. */
     [SQL_REACH] = {"reach",
-        "SELECT m.id, NOT EXISTS (SELECT FROM participants p WHERE p.conversation_id = m.conversation_id"
-        "         AND p.user_id <> m.sender_id AND p.joined_seq < m.seq AND p.delivered_seq < m.seq),"
-        "       EXISTS (SELECT FROM participants p JOIN online o ON o.user_id = p.user_id"
-        "         WHERE p.conversation_id = m.conversation_id AND p.user_id <> m.sender_id)"
-        " FROM messages m WHERE m.id = ANY ($1::bigint[])"},
+        "WITH m AS MATERIALIZED (SELECT i.n, x.conversation_id, x.seq, x.sender_id"
+        "   FROM unnest($1::bigint[]) WITH ORDINALITY i(id, n) LEFT JOIN messages x ON x.id = i.id),"
+        " rooms AS MATERIALIZED (SELECT p.conversation_id,"
+        "     (array_agg(p.user_id ORDER BY s.seq))[1] AS slowest, min(s.seq) AS has,"
+        "     (array_agg(s.seq ORDER BY s.seq))[2] AS next_has,"
+        "     min(p.user_id) FILTER (WHERE s.online) AS one, max(p.user_id) FILTER (WHERE s.online) AS other"
+        "   FROM (SELECT DISTINCT m.conversation_id FROM m) r"
+        "   JOIN participants p ON p.conversation_id = r.conversation_id"
+        "   CROSS JOIN LATERAL (SELECT greatest(p.joined_seq, p.delivered_seq) AS seq,"
+        "       EXISTS (SELECT FROM online o WHERE o.user_id = p.user_id) AS online) s"
+        "   GROUP BY p.conversation_id)"
+        " SELECT coalesce(CASE WHEN r.slowest = m.sender_id THEN r.next_has ELSE r.has END >= m.seq, m.seq IS NOT NULL),"
+        "        coalesce(r.one <> m.sender_id OR r.other <> m.sender_id, false)"
+        " FROM m LEFT JOIN rooms r ON r.conversation_id = m.conversation_id ORDER BY m.n"},
 
     /* What was never delivered to a user, oldest first; the columns of SQL_REPLAY, the first true.
      * user, feed's snapshot, after id, limit, groups too */

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from parley import metrics, procs
-from parley.check import assert_problem
+from parley.check import assert_problem, number_of
 from parley.conv import conv_account, id_of
 from parley.receiver import Receiver
 from parley.stack import ROOT, binary
@@ -234,13 +234,49 @@ def test_what_only_fails_for_days_is_disabled_and_can_be_enabled(stack, receiver
     off = eventually(lambda: (c := shown(alice, group, callback)) and not c["enabled"] and c)
     assert off["disabled_reason"] == "it answered 500"
     alice.say(group, "while it was off")
-    dead(alice, group, callback) if off["dead"] else None
+    row, = deliveries(alice, group, callback, state="dead")
+    assert row["error"] == "the callback was disabled: it answered 500"
     receiver.answers[path] = [204]
     on = alice.make("PATCH", at(group, callback), {"enabled": True})["callback"]
     assert on["enabled"] and on["disabled_reason"] is None and on["failing_since"] is None
     alice.say(group, "back again")
     eventually(lambda: "back again" in [p.text for p in receiver.to(path)])
     assert "while it was off" not in [p.text for p in receiver.to(path)]
+
+
+def disable(owner, group, callback):
+    off = owner.make("PATCH", at(group, callback), {"enabled": False})["callback"]
+    assert not off["enabled"] and off["disabled_reason"] is None
+    return off
+
+
+def test_what_is_owed_when_it_is_disabled_is_a_dead_letter_that_can_be_sent_later(receiver, path, alice, group):
+    receiver.answers[path] = [503]
+    callback = register(alice, group, receiver.url(path))
+    sent = [alice.say(group, f"owed {n}")["body"] for n in range(3)]
+    receiver.expect(path, 1)
+    eventually(lambda: shown(alice, group, callback)["pending"] == 3)
+    off = disable(alice, group, callback)
+    assert (off["pending"], off["dead"]) == (0, 3), "none of them waits for a day that may never come"
+    rows = deliveries(alice, group, callback, state="dead")
+    assert {row["error"] for row in rows} == {"the callback was disabled"} and all(row["finished_at"] for row in rows)
+    assert_problem(alice.ask("POST", at(group, callback, "/redeliver")), 409, "callback_disabled")
+    assert shown(alice, group, callback)["dead"] == 3
+    receiver.answers[path] = [204]
+    alice.make("PATCH", at(group, callback), {"enabled": True})
+    assert alice.make("POST", at(group, callback, "/redeliver")) == {"redelivered": 3}
+    eventually(lambda: len(deliveries(alice, group, callback, state="delivered")) == 3)
+    assert {p.text for p in receiver.to(path)} == set(sent)
+
+
+def test_what_was_noted_in_the_moment_it_was_disabled_is_buried_with_the_rest(stack, path, receiver, alice, group):
+    """The courier looks for changes with a snapshot that may be older than the owner's change."""
+    callback = register(alice, group, receiver.url(path))
+    disable(alice, group, callback)
+    stack.query("INSERT INTO callback_deliveries (callback_id, change_id, kind) VALUES (%s, 1, 'message')", number_of(callback["id"]))
+    stack.query("SELECT callbacks_purge()")
+    row, = deliveries(alice, group, callback)
+    assert (row["state"], row["error"]) == ("dead", "the callback was disabled")
 
 
 # ---------------------------------------------------------------------- nothing is lost
@@ -367,6 +403,50 @@ def test_a_deleted_callback_and_a_deleted_group_are_posted_nothing(stack, receiv
     assert alice.delete(group).status_code == 204
     assert stack.query("SELECT count(*) FROM callbacks WHERE url = %s", receiver.url(path)) == [(0,)]
     assert second["id"] != callback["id"] and len(receiver.to(path)) == 1
+
+
+# ---------------------------------------------------------------------- the audit log
+
+def noted(stack, callback):
+    """What the audit log has about a callback: (kind, the rest of the detail, who, address, from a request)."""
+    about = f"callback {number_of(callback['id'])} of conversation {number_of(callback['conversation_id'])}, "
+    return stack.query("SELECT kind, substr(detail, %s), user_id, address, request_id IS NOT NULL FROM audit_log"
+                       " WHERE starts_with(detail, %s) ORDER BY id", len(about) + 1, about)
+
+
+def test_what_its_owner_does_is_in_the_audit_log(stack, receiver, alice, group):
+    url = receiver.url("/services/T0/secret?key=secret")
+    callback = register(alice, group, url) | {"conversation_id": group["id"]}
+    disable(alice, group, callback)
+    disable(alice, group, callback)     # changes nothing
+    alice.make("PATCH", at(group, callback), {"enabled": True})
+    alice.make("POST", at(group, callback, "/redeliver"))
+    assert alice.ask("DELETE", at(group, callback)).status_code == 204
+    host = url.partition("/services")[0]
+    expected = [("created", host), ("disabled", host), ("enabled", host), ("redelivered", host + ": 0"), ("deleted", host)]
+    assert noted(stack, callback) == [(f"callback_{what}", detail, number_of(alice.id), "127.0.0.1", True)
+                                      for what, detail in expected]
+
+
+def test_refused_changes_are_not_in_the_audit_log(stack, receiver, path, alice, group):
+    callback = register(alice, group, receiver.url(path)) | {"conversation_id": group["id"]}
+    bob = conv_account(stack)
+    alice.add(group, bob)
+    assert_problem(bob.ask("DELETE", at(group, callback)), 403, "forbidden")
+    assert_problem(bob.ask("POST", at(group, callback, "/redeliver")), 403, "forbidden")
+    assert [line[0] for line in noted(stack, callback)] == ["callback_created"]
+
+
+def test_what_the_courier_disables_and_what_ends_with_its_group_is_in_the_audit_log(stack, receiver, path, alice, group):
+    receiver.answers[path] = [410]
+    callback = register(alice, group, receiver.url(path)) | {"conversation_id": group["id"]}
+    alice.say(group, "anybody?")
+    eventually(lambda: not shown(alice, group, callback)["enabled"])
+    assert alice.delete(group).status_code == 204
+    _, disabled, deleted = noted(stack, callback)
+    host, who = receiver.url(path).removesuffix(path), number_of(alice.id)
+    assert disabled == ("callback_disabled", host + ": it answered 410", who, None, False)
+    assert deleted[:3] == ("callback_deleted", host, who)
 
 
 # ---------------------------------------------------------------------- the document

@@ -3,6 +3,8 @@
 The stack here has the limits of the shipped nginx.conf and Parley's own defaults.
 """
 
+import re
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -14,10 +16,12 @@ import websocket
 from parley.api import Dm, account, fresh_name, fresh_password
 from parley.check import assert_problem
 from parley.sockets import Closed, dm_socket
+from parley.stack import ROOT
 from parley.wait import eventually
 
 STACK = {"env": {"AUTH_RATE": None, "WRITE_RATE": None},
-         "settings": {"CORS_ORIGINS": "", "SOCKET_RATE": None, "SOCKET_BURST": None, "SOCKETS_PER_USER": "5"}}
+         "settings": {"CORS_ORIGINS": "", "SOCKET_RATE": None, "SOCKET_BURST": None, "SOCKETS_PER_USER": "5",
+                      "LOGIN_TRIES": None}}
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +99,27 @@ def test_limited_requests_are_logged_without_the_token(stack, alice, people):
     limited = flood(lambda: Dm(stack, alice.token).send(people[2], "flood"))[-1]
     stack.wait_for_log(limited.headers["X-Request-Id"])
     assert alice.token not in stack.log_text()
+
+
+def test_the_documents_line_finds_what_nginx_refused_and_nothing_else(stack, people):
+    command = re.search(r"^<!-- limited -->\n```bash\n(.*?)^```", (ROOT / "docs/metrics.md").read_text(), re.M | re.S)[1]
+    assert command.count("/var/log/parley/access.log") == 1
+    command = command.replace("/var/log/parley", str(stack.var / "log"))
+
+    def found():
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], capture_output=True, text=True, check=True)
+        return {where: int(count) for count, where in (line.split(maxsplit=1) for line in done.stdout.splitlines())}
+
+    told = []
+
+    def login():
+        body = {"username": people[2].name, "password": "wrong"}
+        told.append(Dm(stack).call("POST", "/api/auth/login", json=body).json()["detail"])
+        return told[-1]
+    workers, nginxs = "too many failed logins; wait before the next try", "Too many requests; try again later."
+    eventually(lambda: login() == workers, 30)
+    eventually(lambda: login() == nginxs, 30, every=0)
+    eventually(lambda: found().get('client=127.0.0.1 request="POST /api/auth/login"') == told.count(nginxs), 5)
 
 
 # ---------------------------------------------------------------------- frames

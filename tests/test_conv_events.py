@@ -54,6 +54,32 @@ def test_typing_stops_by_itself_after_three_seconds_without_a_fresh_one(alice, b
     watcher.expect_nothing(0.2)
 
 
+def test_typing_with_every_key_is_told_once_a_second_and_puts_off_the_stop(alice, bob, group, connect):
+    typist, watcher = connect(alice), connect(bob)
+    frames, began = [], time.monotonic()
+    while time.monotonic() < began + 2.5:
+        typist.tell("typing", conversation_id=group["id"])
+        typist.sync()
+    last = time.monotonic()
+    while not frames or frames[-1]["type"] != "typing_stop":
+        frames.append(watcher.recv_json())
+    assert 2.7 < time.monotonic() - last < 4.5
+    assert {f["type"] for f in frames[:-1]} == {"typing"}
+    assert 2 <= len(frames[:-1]) <= 1 + int(last - began), "at once, and again while it goes on"
+    assert all(f["data"] == typing(alice, group) for f in frames)
+
+
+def test_typing_again_after_a_stop_is_news(alice, bob, group, connect):
+    typist, watcher = connect(alice), connect(bob)
+    words = ["typing", "typing_stop"] * 3
+    for pause in (lambda: None, typist.sync) * 10:      # with and without a chance for the answers to come between
+        for word in words:
+            typist.tell(word, conversation_id=group["id"])
+            pause()
+        assert [watcher.recv_json()["type"] for _ in words] == words
+    watcher.expect_nothing(0.2)
+
+
 def test_typing_stops_on_disconnect(alice, bob, group, connect):
     typist, watcher = connect(alice), connect(bob)
     typist.tell("typing", conversation_id=group["id"])

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,7 +12,7 @@ import requests
 
 from parley import procs
 from parley.api import Dm, account, fresh_name
-from parley.check import assert_problem
+from parley.check import assert_problem, number_of
 from parley.cluster import ROLE
 from parley.conv import ConvSocket
 from parley.metrics import SERVICES, Watch, ask, promtool, samples, status, text, value
@@ -152,6 +153,18 @@ def test_mails_are_counted_and_so_is_what_is_owed(stack):
     assert value(stack, "courier", "parley_mail_queue") == 1
     assert 3600 <= value(stack, "courier", "parley_mail_queue_age_seconds") < 3660
     stack.query("DELETE FROM mail_outbox WHERE recipient = 'nobody@example.org'")
+
+
+def test_messages_deleted_because_of_their_age_are_counted(stack, alice, bob):
+    watch = Watch(stack, "parley_retention_deleted_total", services=["courier"])
+    sent = [number_of(alice.make_message(bob, f"old {n}")["id"]) for n in range(3)]
+    stack.query("UPDATE messages SET created_at = created_at - interval '10 days' WHERE id = ANY (%s)", sent)
+    stack.query("SELECT retention_set(conversation_id, NULL, 5) FROM messages WHERE id = %s", sent[0])
+    eventually(lambda: watch.moved() == {("parley_retention_deleted_total", ""): 3}, 20)
+    assert 0 < value(stack, "courier", "parley_retention_run_duration_seconds") < 5
+    looked = value(stack, "courier", "parley_retention_run_timestamp_seconds")
+    assert time.time() - 15 < looked <= time.time()
+    eventually(lambda: value(stack, "courier", "parley_retention_run_timestamp_seconds") > looked, 15, "it goes on looking")
 
 
 def test_a_change_that_commits_late_counts_as_a_gap_filled(stack, alice, bob, new_user):

@@ -1,5 +1,6 @@
 """`p2p` (002) over REST: accounts, messages with media, people, chats, groups."""
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -197,6 +198,20 @@ def test_group_message_is_delivered_when_all_have_it(tom, jerry, spike):
         with p2p_socket(spike) as two:
             assert two.recv_json()["id"] == sent["id"]
             eventually(lambda: tom.status(sent) == "DELIVERED", what="delivered")
+
+
+def test_a_status_asks_of_everybody_but_the_sender(stack, tom, jerry, spike):
+    group = tom.group(jerry, spike)
+    people = (tom, jerry, spike)
+    sent = [who.send_to_group(group, "line").json()["id"] for who in people]
+    for reached in itertools.product(range(4), repeat=3):       # the watermarks: how many each of them has
+        for who, seq in zip(people, reached):
+            stack.query("UPDATE participants SET delivered_seq = %s WHERE conversation_id = %s AND user_id = %s",
+                        seq, group["id"], who.id)
+        shown = {m["id"]: m["status"] for m in tom.page(group)}
+        for n, message in enumerate(sent):
+            everybody = all(seq > n for i, seq in enumerate(reached) if i != n)
+            assert shown[message] == ("DELIVERED" if everybody else "PENDING"), (reached, n)
 
 
 # ---------------------------------------------------------------------- history and chats

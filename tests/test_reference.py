@@ -13,8 +13,8 @@ from parley.reference import (ROOT, World, assert_matches, media, operations, pa
                               routes, scopes_beside)
 
 #: What no ordinary request is answered; tests of the limits and of faults show these.
-NOT_HERE = {"rate_limited", "internal_error", "bad_gateway", "unavailable", "gateway_timeout", "cursor_expired", "too_many_callbacks",
-            "too_many_consumers", "too_many_sockets"}
+NOT_HERE = {"rate_limited", "internal_error", "bad_gateway", "unavailable", "gateway_timeout", "cursor_expired", "callback_disabled",
+            "too_many_callbacks", "too_many_consumers", "too_many_sockets"}
 
 
 # ---------------------------------------------------------------------- the route table

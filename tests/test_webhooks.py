@@ -141,6 +141,13 @@ def test_making_and_ending_are_in_the_audit_log(hook, alice, stack):
     assert lines == [(f"webhook_{what}", "Grafana", "127.0.0.1") for what in ("created", "rotated", "deleted")]
 
 
+def test_the_audit_log_names_who_ended_it_not_who_made_it(hook, alice, bob, group, stack):
+    stack.query("UPDATE conversations SET owner_id = %s WHERE id = %s", number_of(bob.id), number_of(group["id"]))
+    assert hook.delete(bob).status_code == 204
+    assert stack.query("SELECT user_id FROM audit_log WHERE kind = 'webhook_deleted' ORDER BY id DESC LIMIT 1") \
+        == [(number_of(bob.id),)]
+
+
 # ---------------------------------------------------------------------- who speaks
 
 @pytest.mark.parametrize("surface", GROUPED)

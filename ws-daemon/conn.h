@@ -56,6 +56,7 @@ struct conn {
     bool greeting;            /* presence: who of its people is online is being asked */
     int64_t greeted_in;       /* the turn in which that began, 0: not yet */
     struct typist *typists;   /* what its user is typing in */
+    int typing_asked;         /* notices of that whose way is not known yet */
     void *dialect_state;      /* the dialect's own, freed with free(3) */
     struct conn *prev, *next;           /* all sockets */
     struct conn *user_prev, *user_next; /* the user's sockets */

@@ -82,6 +82,9 @@ void dialects_print(FILE *out);
 /* Parses one text frame and runs its operation, answering errors. */
 void dialect_frame(struct conn *c, const char *text, size_t len);
 
+/* The operation of the dialects that have a ping: answers {"type":"pong"}. */
+operation dialect_ping;
+
 /* Reads content and client_msg_id of an inbound message; content_name is the member the dialect keeps
  * the text in. Beside a media_url, which a dialect that has them reads first, content may be absent.
  * Fills what is the same for every dialect of *out. */

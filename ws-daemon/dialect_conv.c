@@ -99,15 +99,6 @@ static enum error on_typing_stop(struct conn *c, struct input *in)
     return typing(c, in, false);
 }
 
-static enum error on_ping(struct conn *c, struct input *in)
-{
-    (void)in;
-    struct frame *f = frame_new("{\"type\":\"pong\"}", 15);
-    conn_reply(c, f);
-    frame_unref(f);
-    return OK;
-}
-
 /* A socket outlives its token with the next one. */
 static enum error on_auth(struct conn *c, struct input *in)
 {
@@ -129,7 +120,7 @@ static const struct operation_entry operations[] = {
     {"read", false, on_read},
     {"typing", false, on_typing},
     {"typing_stop", false, on_typing_stop},
-    {"ping", false, on_ping},
+    {"ping", false, dialect_ping},
     {0},
 };
 

@@ -245,21 +245,12 @@ static enum error on_send_message(struct conn *c, struct input *in)
     return sender_submit(c, &m);
 }
 
-static enum error on_ping(struct conn *c, struct input *in)
-{
-    (void)in;
-    struct frame *f = frame_new("{\"type\":\"pong\"}", 15);
-    conn_reply(c, f);
-    frame_unref(f);
-    return OK;
-}
-
 static const struct operation_entry operations[] = {
     {"auth", true, on_auth},
     {"subscribe", false, on_subscribe},
     {"unsubscribe", false, on_unsubscribe},
     {"send_message", false, on_send_message},
-    {"ping", false, on_ping},
+    {"ping", false, dialect_ping},
     {0},
 };
 

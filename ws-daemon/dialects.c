@@ -100,6 +100,15 @@ void dialect_frame(struct conn *c, const char *text, size_t len)
     input_release(&in);
 }
 
+enum error dialect_ping(struct conn *c, struct input *in)
+{
+    (void)in;
+    struct frame *f = frame_new("{\"type\":\"pong\"}", 15);
+    conn_reply(c, f);
+    frame_unref(f);
+    return OK;
+}
+
 enum error dialect_read_message(struct conn *c, struct input *in, const char *content_name,
                                 struct new_message *out)
 {

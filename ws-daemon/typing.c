@@ -1,5 +1,6 @@
-/* A notice asks the database where it goes, every time, so that who has left gets none; then it goes
- * through NOTIFY to all daemons, this one included. */
+/* A notice asks the database where it goes, so that who has left gets none; then it goes through NOTIFY
+ * to all daemons, this one included. Clients send one with every key that is pressed: what says again
+ * what was told within the last second goes no further than here. */
 #include "ws-daemon/typing.h"
 
 #include "shared/query.h"
@@ -15,20 +16,28 @@
 #include <utlist.h>
 
 enum { TYPISTS_MOST = 8, PAYLOAD_MOST = 7900 };
-static const double STOP_AFTER_S = 3;
+static const double STOP_AFTER_S = 3, REPEAT_S = 1;
+
+/* What a socket named as the place where its user types; id 0: not given. */
+struct place {
+    struct ref conversation, peer;
+};
 
 /* A socket that types in a conversation right now. */
 struct typist {
     struct typist *prev, *next; /* of the socket's */
     struct conn *conn;          /* no reference: typing_closed() comes before the end */
+    struct place place;
     struct typing what;
     char *others;               /* who was told: id,id,… */
+    ev_tstamp told;
     ev_timer stop;
 };
 
 /* A notice that asks where it goes. */
 struct asking {
     struct conn *conn;
+    struct place place;
     bool on;
 };
 
@@ -117,7 +126,23 @@ static struct typist *find(struct conn *c, int64_t conversation_id, int *count)
     return NULL;
 }
 
-static void started(struct conn *c, const struct typing *what, const char *others)
+static struct typist *find_place(struct conn *c, const struct place *p)
+{
+    struct typist *t;
+    DL_FOREACH(c->typists, t) {
+        if (!memcmp(&t->place, p, sizeof *p))
+            return t;
+    }
+    return NULL;
+}
+
+static bool fresh(const struct typist *t)
+{
+    return ev_now(t->conn->daemon->loop) - t->told < REPEAT_S;
+}
+
+static void started(struct conn *c, const struct place *place, const struct typing *what,
+                    const char *others)
 {
     int count;
     struct typist *t = find(c, what->conversation_id, &count);
@@ -132,11 +157,15 @@ static void started(struct conn *c, const struct typing *what, const char *other
         t->stop.data = t;
         DL_APPEND(c->typists, t);
     }
+    t->place = *place;
     t->what = *what;
     free(t->others);
     if (!(t->others = strdup(others)))
         abort();
     ev_timer_again(c->daemon->loop, &t->stop);
+    if (fresh(t)) /* one that came before this one's answer */
+        return;
+    t->told = ev_now(c->daemon->loop);
     say(c->daemon, what, others);
 }
 
@@ -157,6 +186,7 @@ static void on_target(void *arg, enum error e, PGresult **results, int count, co
     (void)count;
     (void)constraint;
     free(arg);
+    a.conn->typing_asked--;
     arena_init(&arena);
     if (a.conn->state >= CONN_CLOSING) {
         ; /* too late */
@@ -171,7 +201,7 @@ static void on_target(void *arg, enum error e, PGresult **results, int count, co
         t.is_group = row_bool(&r);
         struct typist *known = find(a.conn, t.conversation_id, &n);
         if (a.on)
-            started(a.conn, &t, row_text(&r));
+            started(a.conn, &a.place, &t, row_text(&r));
         else if (known)
             stopped(known);
     }
@@ -179,13 +209,28 @@ static void on_target(void *arg, enum error e, PGresult **results, int count, co
     conn_unref(a.conn);
 }
 
+/* Is it no news? Then the stop is put off, and that is all. While a notice is on its way to the database,
+ * nobody knows: it may be a stop. */
+static bool repeated(struct conn *c, const struct place *place)
+{
+    struct typist *t = c->typing_asked ? NULL : find_place(c, place);
+    if (!t || !fresh(t))
+        return false;
+    ev_timer_again(c->daemon->loop, &t->stop);
+    return true;
+}
+
 enum error typing_notice(struct conn *c, bool on, const struct ref *conversation, const struct ref *peer)
 {
     struct query q;
+    struct place place = {.conversation = conversation ? *conversation : (struct ref){0},
+                          .peer = peer ? *peer : (struct ref){0}};
+    if (on && repeated(c, &place))
+        return OK;
     struct asking *a = malloc(sizeof *a);
     if (!a)
         abort();
-    *a = (struct asking){conn_ref(c), on};
+    *a = (struct asking){conn_ref(c), place, on};
     query_init(&q, SQL_TYPING);
     query_int(&q, c->me.user_id);
     query_ref(&q, conversation);
@@ -194,6 +239,8 @@ enum error typing_notice(struct conn *c, bool on, const struct ref *conversation
     if (e != OK) {
         conn_unref(c);
         free(a);
+    } else {
+        c->typing_asked++;
     }
     return e;
 }

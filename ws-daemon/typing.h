@@ -8,7 +8,7 @@
 #include "ws-daemon/conn.h"
 
 /* The socket's user types (on) or has stopped in a conversation, or with a person; either ref may be
- * NULL. Whether they may is answered later. */
+ * NULL. Whether they may is answered later. What was told less than a second ago is not told again. */
 MUSTCHECK enum error typing_notice(struct conn *c, bool on, const struct ref *conversation,
                                    const struct ref *peer);
 
