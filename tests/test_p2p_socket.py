@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import websocket
 
-from parley.check import assert_problem, parse_time
+from parley.check import assert_problem, number_of, parse_time
 from parley.p2p import PICTURE, P2p, assert_message, jerry, p2p_socket, spike, tom  # noqa: F401
 from parley.wait import eventually
 
@@ -114,9 +114,8 @@ def test_live_messages_come_after_the_undelivered_ones(tom, jerry, connect):
 def test_what_another_dialect_read_live_is_delivered(alice, tom, connect):
     """Delivered means delivered to the user: on whatever socket."""
     first = alice.another_device()
-    number = lambda user: next(u["id"] for u in tom.users().json() if u["username"] == user.name)
     sock = connect(first, header=["Sec-WebSocket-Protocol: chat.p2p"])
-    sent = tom.say(number(alice), "x")
+    sent = tom.say(number_of(alice.id), "x")
     assert sock.recv_json()["id"] == sent["id"]
     eventually(lambda: tom.status(sent) == "DELIVERED")
     connect(alice, header=["Sec-WebSocket-Protocol: chat.p2p"]).expect_nothing()
