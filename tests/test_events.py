@@ -3,6 +3,7 @@
 import time
 
 import pytest
+import requests
 
 from parley.check import assert_problem, parse_time
 from parley.conv import conv_account, conv_socket
@@ -308,6 +309,16 @@ def test_disabled_account_is_out(people):
         assert stream.next()["code"] in ("account_disabled", "unauthorized")
         assert stream.next() is None
     eventually(lambda: ask(alice, wait=1).status_code == 403, 5)
+
+
+def test_what_a_long_poll_does_not_read_does_no_harm(alice, stack):
+    def get(query="wait=1", **extra):
+        headers = {"Authorization": f"Bearer {alice.token}", **extra.pop("headers", {})}
+        return requests.get(f"{stack.url}/api/v1/events?{query}", headers=headers, timeout=10, **extra)
+
+    assert get(data="a body").status_code == 200
+    assert get(headers={"X-Long": "x" * 7000}).status_code == 200
+    assert_problem(get("wait=1&" + "&".join(f"p{n}=1" for n in range(900))), 400)
 
 
 def test_token_comes_in_the_header_alone(alice):

@@ -257,6 +257,15 @@ REFUSED = {
     "a very long bearer": (401, handshake("/ws", Authorization="Bearer " + "x" * 7900)),
     "a page's origin": (403, handshake("/ws/chat", Origin="https://evil.example")),
     "an endless origin": (403, handshake("/ws/chat", Origin="https://" + "e" * 3000)),
+    "HTTP/2, a tunnel past nginx": (400, handshake("/ws", Connection="Upgrade, HTTP2-Settings", Upgrade="h2c",
+                                                   HTTP2_Settings="AAMAAABkAAQCAAAAAAIAAAAA")),
+    "an upgrade to something else": (400, handshake("/ws/chat", Upgrade="foo")),
+    "an old version": (400, handshake("/ws/chat", Sec_WebSocket_Version="8")),
+    "no version": (400, handshake("/ws/chat", Sec_WebSocket_Version=None)),
+    "no key": (400, handshake("/ws/chat", Sec_WebSocket_Key=None)),
+    "a short key": (400, handshake("/ws/chat", Sec_WebSocket_Key="x")),
+    "an endless key": (400, handshake("/ws/chat", Sec_WebSocket_Key="k" * 5000)),
+    "endless parameters": (400, handshake("/ws/chat?" + "&".join(f"p{n}=1" for n in range(900)))),
 }
 
 
@@ -275,6 +284,14 @@ def test_a_socket_path_is_for_sockets(stack, dialect, method):
         for body in (None, b"x" * 5000):
             answer = wire.ask(method, PATHS[dialect], {}, body)
             assert 400 <= answer.status_code < 500, answer.text
+            if method != "HEAD":
+                assert_problem(answer, answer.status_code)
+
+
+@pytest.mark.parametrize("name", ["Sec-WebSocket-Extensions", "User-Agent", "X-Long"])
+def test_a_long_header_of_no_interest_does_no_harm(stack, name):
+    with Wire(stack) as wire:
+        assert_problem(wire.raw(handshake("/ws", **{name: "a=b, " * 1500})), 401)
 
 
 GARBAGE = {

@@ -66,7 +66,8 @@ static bool find_token(struct lws *wsi, struct handshake *h)
 {
     int len = lws_hdr_copy(wsi, h->text, sizeof h->text, WSI_TOKEN_HTTP_AUTHORIZATION);
     if (len > 7 && !strncasecmp(h->text, "Bearer ", 7)) {
-        memmove(h->text, h->text + 7, (size_t)len - 6);
+        const char *token = h->text + 7 + strspn(h->text + 7, " ");
+        memmove(h->text, token, strlen(token) + 1);
         return true;
     }
     const char *value = lws_get_urlarg_by_name(wsi, "token=", h->text, sizeof h->text);
