@@ -78,7 +78,8 @@ make_var() {
 # The parts of the state directory; only what the services write to is theirs.
 lay_out() {
     rm -rf "${VAR:?}"/{bin,run,service}    # a crashed machine's leavings among them
-    mkdir -p "$VAR"/{bin,conf,log,service}
+    mkdir -p "$VAR"/{bin,conf,service}
+    install -d -m 700 "$VAR/log"            # addresses, and links to reset a password where no mail is sent
     install -d -m 700 -o "$RUN_USER" "$VAR"/{run,keys}
     install_programs
 }

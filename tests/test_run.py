@@ -70,7 +70,7 @@ def test_pid_files_name_running_processes(stack):
 
 
 def test_secrets_are_closed_to_others_and_not_in_any_command_line(stack, alice):
-    for path in (stack.key_file(), stack.var / "conf" / "parley.env"):
+    for path in (stack.key_file(), stack.var / "conf" / "parley.env", stack.var / "log"):   # links to log in with among it
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
     secret = [word for word in stack.key_file().read_text().split() if len(word) > 16]
     for command in procs.belonging_to(str(stack.var)).values():
