@@ -45,6 +45,11 @@ script() {
 	SET client_min_messages = warning;
 	SET statement_timeout = 0;
 	SET lock_timeout = 0;
+	SELECT current_setting('server_encoding') AS encoding, current_setting('server_encoding') <> 'UTF8' AS narrow \\gset
+	\\if :narrow
+	    \\echo ENCODING :encoding
+	    \\quit
+	\\endif
 	SELECT pg_advisory_lock($LOCK);
 	CREATE TABLE IF NOT EXISTS schema_migrations (
 	    version    integer PRIMARY KEY,                      -- the NNNN of the file
@@ -101,6 +106,9 @@ script | psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$url" | {
     while read -r word rest; do
         if [ "$word" = NEWER ]; then
             echo "migrate: the database has schema $rest, these programs know up to $highest: install newer ones" >&2
+            status=1
+        elif [ "$word" = ENCODING ]; then
+            echo "migrate: the database is encoded in $rest, messages are UTF-8: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0" >&2
             status=1
         else
             echo "$word $rest"

@@ -158,6 +158,14 @@ def test_migrate_applies_each_once(module_stack):
     run_sql(module_stack, "DROP DATABASE fresh")
 
 
+def test_a_database_that_cannot_hold_every_message_is_refused(module_stack):
+    run_sql(module_stack, "CREATE DATABASE narrow TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+    done = ctl.run(module_stack, "migrate", env={"DATABASE_URL": module_stack.conninfo("narrow")})
+    assert done.returncode and "LATIN1" in done.stderr and "UTF8" in done.stderr
+    assert run_sql(module_stack, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", "narrow") == [(0,)]
+    run_sql(module_stack, "DROP DATABASE narrow")
+
+
 def test_settings_are_shown_without_secrets(module_stack):
     for url in ("postgresql://parley:hush@db.example/parley", "host=db user=parley password=hush", "postgresql://db/parley?password=hush"):
         shown = ctl.ask(module_stack, "config", "show", env={"DATABASE_URL": url, "SMTP_PASSWORD": "hush"})
