@@ -145,6 +145,8 @@ def answers(stack, known):
     yield "an empty answer", 204, ask("OPTIONS", "/api/v1/users/me")
     yield "HEAD", 200, ask("HEAD", "/api/v1/users/me")
     yield "the daemon", 404, ask("GET", "/ws")
+    yield "the daemon, to who waits for events", 200, ask("GET", "/api/v1/events?wait=1")
+    yield "the daemon's error to such", 401, ask("GET", "/api/v1/events?wait=1", token="nonsense")
     yield "nginx", 404, ask("GET", "/nowhere")
     yield "a large body", 413, ask("POST", "/api/v1/messages/dm", data="x" * (1 << 20 | 1))
     yield "large headers", 431, ask("GET", "/api/v1/users/me", headers={"X-Large": "x" * 9000})
@@ -208,9 +210,9 @@ def test_a_page_can_read_that_a_pool_is_out_of_reach(stack):
 
 # ---------------------------------------------------------------------- too much
 
-def pour(stack, count, source, token="nonsense"):
+def pour(stack, count, source, token="nonsense", path="/api/v1/users/me"):
     """Many requests down one connection; their statuses."""
-    request = f"GET /api/v1/users/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+    request = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
     last = request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
     with socket.create_connection(("127.0.0.1", stack.port), 10, (source, 0)) as s:
         s.settimeout(30)
@@ -232,7 +234,8 @@ def test_one_address_cannot_take_everything(stack, known):
     assert 429 in flood and set(flood) <= {401, 429}
     assert flood.index(429) >= BURST
     assert known.me().status_code == 200
-    assert 429 in pour(stack, BURST + 200, "127.0.9.3", known.token), "a good token is no exception"
+    for path in ("/api/v1/users/me", "/api/v1/events"):
+        assert 429 in pour(stack, BURST + 200, "127.0.9.3", known.token, path), "a good token is no exception"
 
 
 def test_the_address_that_is_counted_is_the_one_that_connects(stack):
