@@ -25,7 +25,7 @@ static bool daemon_is_there(struct doctor *d, const char *path)
 static void refused(struct doctor *d, const char *path, const struct socket *k)
 {
     if (k->status == 401)
-        verdict(&d->verdicts, VERDICT_BAD, "upgrade", d->tokens_known ? "no proxy_set_header Authorization" : "KEY_FILE",
+        verdict(&d->verdicts, VERDICT_BAD, "upgrade", d->tokens_known ? "proxy_set_header Authorization $http_authorization;" : "KEY_FILE",
                 d->tokens_known ? "%s: the Authorization header does not arrive at the daemon, a good token is refused."
                                 : "%s: the daemon does not know our keys.", path);
     else if ((k->status == 502 || k->status == 503 || k->status == 504) && !daemon_is_there(d, path))

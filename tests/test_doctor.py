@@ -71,6 +71,7 @@ def test_people_get_sentences_and_what_mends_it(module_stack):
 
 UPGRADE = "proxy_set_header Upgrade $http_upgrade;"
 CONNECTION = "proxy_set_header Connection $parley_connection;"
+AUTHORIZATION = "proxy_set_header Authorization $http_authorization;"
 ADDRESS = "fastcgi_param REMOTE_ADDR       $remote_addr;"
 REST = "location ~ ^/(api|v1|hooks)/ {"
 LIMITS = "client_max_body_size 1m;"
@@ -80,8 +81,7 @@ BROKEN = {
     # what stands in nginx.conf, what instead, the check, a word of its mending, checks that depend on it
     "upgrade not forwarded": (UPGRADE, "", "upgrade", UPGRADE),
     "connection not forwarded": (CONNECTION, "", "upgrade", CONNECTION),
-    "authorization kept from the daemon": (UPGRADE, UPGRADE + ' proxy_set_header Authorization "";', "upgrade",
-                                           "proxy_set_header Authorization"),
+    "authorization kept from the daemon": (AUTHORIZATION, "", "upgrade", AUTHORIZATION),
     "authorization kept from the workers": (ADDRESS, ADDRESS + ' fastcgi_param HTTP_AUTHORIZATION "";', "authorization",
                                             "HTTP_AUTHORIZATION", "upgrade", "body-limit", "delivery", "api-pool", "buffering"),
     "body limit too small": (LIMITS, "client_max_body_size 100k;", "body-limit", "client_max_body_size 1048576;"),
