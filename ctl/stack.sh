@@ -42,6 +42,11 @@ die() {
     exit 1
 }
 
+# bash would take a word for a variable's name.
+for name in PORT DAEMONS API_WORKERS AUTH_WORKERS METRICS_PORT; do
+    [[ ${!name:-1} =~ ^(0|[1-9][0-9]{0,4})$ ]] || die "$name has to be a whole number, not \"${!name}\""
+done
+
 # ---------------------------------------------------------------- before the first service
 
 setup() {

@@ -108,6 +108,14 @@ def test_invalid_setting_stops_the_start_and_leaves_nothing_behind(key, value):
     stack.discard()
 
 
+@pytest.mark.parametrize("name", ["DAEMONS", "API_WORKERS", "METRICS_PORT"])
+def test_a_number_that_is_none_is_named_before_anything_starts(name):
+    stack = Stack(env={name: "two"})
+    failed = stack.script("start", check=False)
+    assert failed.returncode != 0 and f"{name} has to be a whole number" in failed.stdout
+    stack.discard()
+
+
 def test_a_state_left_by_a_crashed_machine_starts_again():
     with Stack() as stack:
         one, other = converse(stack)
