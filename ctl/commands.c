@@ -5,6 +5,7 @@
 
 #include "ctl/command.h"
 
+/* clang-format off */
 #define OUTPUT {"output", "FILE", "write there instead of to standard output; mode 0600, and only when all of it is there"}
 #define LIST_LIMIT {"limit", "N", "at most so many"}
 #define LIST_AFTER {"after", "ID", "only those with a higher id"}

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* clang-format off */
 /* How the surfaces' accounts differ. */
 static const struct surface {
     enum error (*username)(struct text);
@@ -31,6 +32,7 @@ static const struct surface {
     [DIALECT_ROOMS]  = {validate_username_alphanumeric, false,  false, false,    false, false,    false},
     [DIALECT_GROUPS] = {validate_username,              false,  true,  false,    true,  true,     false},
 };
+/* clang-format on */
 
 static const struct surface *surface_of(const struct request *req)
 {

@@ -25,6 +25,7 @@
 
 #define V1 "/api/v1"
 
+/* clang-format off */
 static const struct route table[] = {
     /* ---- accounts and sessions */
     {POST,   V1 "/auth/register",        BODY | FORM,           DIALECT_CONV, auth_register},
@@ -146,6 +147,7 @@ static const struct route table[] = {
     {GET,    "/api/groups/{uuid}/messages",        AUTH | READ | ROOM,              DIALECT_GROUPS, groups_history},
     {POST,   "/api/groups/{uuid}/messages",        AUTH_TOKEN | BODY | SEND | ROOM, DIALECT_GROUPS, groups_send},
 };
+/* clang-format on */
 
 const struct route *routes(int *count)
 {

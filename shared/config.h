@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+/* clang-format off */
 /* TEXT(field, KEY, default, help)  INT(field, KEY, default, least, most, help) */
 #define CONFIG_TABLE(TEXT, INT)                                                                    \
     TEXT(database_url, DATABASE_URL, "dbname=parley", "libpq conninfo or URI of the database")     \
@@ -85,6 +86,7 @@
          "networks callbacks may reach although they are not public, as in `127.0.0.1,10.0.0.0/8,fd00::/8`") \
     TEXT(log_format, LOG_FORMAT, "kv", "`kv` or `json`")                                           \
     TEXT(log_level, LOG_LEVEL, "info", "`debug`, `info`, `notice`, `warn` or `error`")
+/* clang-format on */
 
 struct config {
 #define TEXT(field, key, def, help) const char *field;

@@ -3,6 +3,7 @@
 #ifndef PARLEY_ERROR_H
 #define PARLEY_ERROR_H
 
+/* clang-format off */
 /* name, HTTP status, WebSocket close code (0: the connection stays open), public code, sentence */
 #define ERROR_TABLE(X)                                                                             \
     X(BAD_JSON, 400, 0, "bad_json", "the body is not valid JSON")                                  \
@@ -86,6 +87,7 @@
     X(GOING_AWAY, 503, 1001, "going_away", "the server is restarting; reconnect")                  \
     X(INTERNAL, 500, 1011, "internal_error", "Internal server error")                              \
     X(UNAVAILABLE, 503, 0, "unavailable", "the service is unavailable for a moment; try again")
+/* clang-format on */
 
 enum error {
     OK = 0,

@@ -15,6 +15,7 @@
 /* Whose metrics a family belongs to. */
 enum { POOL = 1, DAEMON = 2, COURIER = 4, EVERYBODY = POOL | DAEMON | COURIER };
 
+/* clang-format off */
 /* F(METRIC, type, programs, label, name, help)
  *
  * type   COUNTER; GAUGE; MOMENT, a gauge kept in microseconds, shown in seconds; HISTOGRAM of
@@ -79,6 +80,7 @@ enum { POOL = 1, DAEMON = 2, COURIER = 4, EVERYBODY = POOL | DAEMON | COURIER };
       "when messages that are too old were last looked for, since the epoch; about now when all is well")    \
     F(PURGE_TOOK, MOMENT, COURIER, NONE, "parley_retention_run_duration_seconds",                            \
       "how long the last run that deleted something took")
+/* clang-format on */
 
 enum metric {
 #define F(id, type, programs, label, name, help) METRIC_##id,

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+/* clang-format off */
 /* Rows of a table that a snapshot does not see ($1: its xmax, $2: its xip), or above id $5. */
 #define UNSEEN(table)                                                                              \
     "SELECT '" table "' AS source, id, xid FROM " table " WHERE xid >= $1::xid8"                   \
@@ -180,6 +181,7 @@ static const struct sql_statement statements[SQL_COUNT] = {
         "SELECT p.conversation_id, p.user_id FROM participants p"
         " WHERE p.conversation_id = ANY ($1::bigint[]) ORDER BY p.conversation_id, p.user_id"},
 };
+/* clang-format on */
 
 const struct sql_statement *sql_statement(enum sql which)
 {

@@ -3,6 +3,7 @@
 #include "shared/sql_columns.h"
 #include "shared/sql_tables.h"
 
+/* clang-format off */
 /* What the audit log says of why. */
 #define BY_ADMINISTRATOR "audit_context(NULL, NULL, 'administrator')"
 /* An open session: one whose tokens are still good. */

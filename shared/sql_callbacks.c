@@ -2,6 +2,7 @@
 #include "shared/sql_columns.h"
 #include "shared/sql_tables.h"
 
+/* clang-format off */
 /* Read by callback_read(). */
 #define CALLBACK_COLUMNS(k)                                                                        \
     k ".id, " k ".url, " k ".enabled, " k ".disabled_reason, " k ".failing_since, " k ".created_at, " \

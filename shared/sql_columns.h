@@ -3,6 +3,7 @@
 #ifndef PARLEY_SQL_COLUMNS_H
 #define PARLEY_SQL_COLUMNS_H
 
+/* clang-format off */
 /* Read by user_read(). */
 #define USER_COLUMNS(u)                                                                            \
     u ".id, " u ".username, " u ".email, " u ".display_name, " u ".password_hash, " u              \
@@ -32,5 +33,6 @@
       ".from_created_at, " v ".from_updated_at, " v ".to_id, " v ".to_username, " v                \
       ".to_display_name, " v ".to_is_active, " v ".to_created_at, " v ".to_updated_at, " v         \
       ".created_at"
+/* clang-format on */
 
 #endif

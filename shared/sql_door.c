@@ -3,6 +3,7 @@
 #include "shared/sql_columns.h"
 #include "shared/sql_tables.h"
 
+/* clang-format off */
 const struct sql_statement sql_door[SQL_COUNT] = {
     /* name as typed, network, tries that are free by name, by network, longest delay in s
      * -> seconds to wait, was the try counted, user (NULL: nobody's name) */

@@ -2,6 +2,7 @@
 #include "shared/sql_columns.h"
 #include "shared/sql_tables.h"
 
+/* clang-format off */
 /* A consumer's position, read by consumer_read(). */
 #define CONSUMER_COLUMNS(c)                                                                        \
     c ".name, " c ".seen::text, " c ".upto::text, " c ".after_id, " c ".created_at, " c ".acknowledged_at"

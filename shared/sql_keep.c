@@ -2,6 +2,7 @@
  * the rules. */
 #include "shared/sql_tables.h"
 
+/* clang-format off */
 const struct sql_statement sql_keep[SQL_COUNT] = {
     /* days to keep them (0: for ever), how many at most -> of which conversation, how many went, ms until
      * there may be more to do */

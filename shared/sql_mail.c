@@ -1,6 +1,7 @@
 /* The third part of the table (see sql.c): mail, and what the links in it do. */
 #include "shared/sql_tables.h"
 
+/* clang-format off */
 const struct sql_statement sql_mail[SQL_COUNT] = {
     /* address: owes it a reset mail. Writes a row in any case, so that its time tells nothing. */
     [SQL_MAIL_FORGOT] = {"mail_forgot",

@@ -4,6 +4,7 @@
 #include "shared/sql_columns.h"
 #include "shared/sql_tables.h"
 
+/* clang-format off */
 /* The id of the last message of a conversation. Ids first, then message_view by id: the planner sees
  * one table and one index, whose order it can use. */
 #define LAST_MESSAGE(conversation)                                                                 \

@@ -2,6 +2,7 @@
 #include "shared/sql_columns.h"
 #include "shared/sql_tables.h"
 
+/* clang-format off */
 /* Read by token_read(). */
 #define TOKEN_COLUMNS(v)                                                                           \
     v ".id, " v ".label, " v ".scopes, " v ".conversation_id, " v ".conversation_created_at, " v   \

@@ -2,6 +2,7 @@
 #include "shared/sql_columns.h"
 #include "shared/sql_tables.h"
 
+/* clang-format off */
 /* Read by webhook_read(). */
 #define WEBHOOK_COLUMNS(v)                                                                         \
     v ".id, " v ".created_at, " v ".username, " v ".name, " v ".maker_id, " v ".maker_created_at, " v ".used_at"

@@ -51,7 +51,7 @@ class Cluster:
         with open(self.dir / "log", "a") as log:
             self.process = subprocess.Popen(
                 self._command(BIN / "postgres", "-D", self.dir / "data", "-k", self.dir,
-                              "-c", "listen_addresses="),
+                              "-c", "listen_addresses=", "-c", "fsync=off"),
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd="/", start_new_session=True)
         eventually(self.answers, 20, "the test's PostgreSQL answers")
         return self
@@ -96,6 +96,7 @@ def template(place):
         if not (place / "data").exists():
             cluster = Cluster().create()
             cluster.execute("CREATE DATABASE parley")
+            cluster.execute("ALTER SYSTEM SET fsync = off")     # processes are killed here, the machine is not
             subprocess.run([MIGRATE], env={**os.environ, "DATABASE_URL": cluster.url("parley")}, check=True,
                            stdout=subprocess.DEVNULL)
             cluster.stop()

@@ -81,7 +81,7 @@ class Stack:
     def environment(self):
         """What ctl/stack.sh gets to see: nothing of the caller's that could leak into a setting."""
         keep = ("PATH", "HOME", "USER", "LANG", "TERM", "SUDO_USER", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS",
-                "VALGRIND")
+                "VALGRIND", "PARLEY_TEST_RUN")
         env = {k: os.environ[k] for k in keep if k in os.environ}
         env.update(VAR=str(self.var), PORT=str(self.port), METRICS_PORT="0", DAEMONS=str(self.daemons), BUILD=BUILD,
                    PARLEY_SKIP_SETUP="1", PARLEY_TEST="1")
