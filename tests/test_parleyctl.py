@@ -6,6 +6,7 @@ import os
 import pty
 import stat
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
@@ -197,6 +198,22 @@ def test_erased_user_leaves_others_conversations_whole(module_stack, alice, bob)
     # Nothing of the person is left in any table, and the name is free again.
     assert not [t for t in everything(module_stack) if name in t or address in t]
     assert account(module_stack, name).name == name
+
+
+def test_mail_on_its_way_does_not_keep_the_address_of_who_is_erased(module_stack, alice):
+    address = alice.user["email"]
+    module_stack.query("INSERT INTO mail_outbox (kind, recipient, next_attempt_at) VALUES ('reset', %s, now() + interval '1 hour')", address)
+    conn = module_stack.db(autocommit=False)
+    with conn.cursor() as courier, ThreadPoolExecutor(1) as pool:
+        courier.execute("UPDATE mail_outbox SET next_attempt_at = '-infinity' WHERE kind = 'reset' AND recipient = %s", (address,))
+        courier.execute("SELECT recipient FROM mail_claim('\\x00', interval '1 minute')")
+        assert courier.fetchall() == [(address,)]
+        erasure = pool.submit(ctl.ask, module_stack, "user", "delete", alice.name, "--yes")
+        eventually(lambda: erasure.done() or module_stack.query("SELECT pid FROM pg_locks WHERE NOT granted"), 10, "it waits for the courier")
+        conn.commit()
+        erasure.result()
+    conn.close()
+    assert not [t for t in everything(module_stack) if address in t]
 
 
 def test_erasing_can_include_what_they_wrote(module_stack, alice, bob):
