@@ -194,19 +194,6 @@ def test_bash_completes_commands_and_options():
 
 # ---------------------------------------------------------------------- the pages
 
-def table():
-    """{command: (arguments, sentence, options)} as --help tells them."""
-    top = subprocess.run([binary("parleyctl"), "--help"], capture_output=True, text=True, check=True).stdout
-    found = {}
-    for line in top.partition("Commands:\n")[2].partition("\n\n")[0].splitlines():
-        usage = re.match(r"  ((?:[a-z]+ ?)+?)(?: (\[?[A-Z]+\]?(?: \[[A-Z]+\])?))? +(?=[A-Z][a-z])(.*)$", line)
-        assert usage, line
-        text = subprocess.run([binary("parleyctl"), *usage[1].split(), "--help"], capture_output=True, text=True, check=True).stdout
-        own = text.partition("Options:\n")[2].partition("  --config ")[0]
-        found[usage[1].strip()] = (usage[2] or "", usage[3], re.findall(r"^  --(\S+)", own, re.M))
-    return found
-
-
 def test_man_page_explains_every_command_and_option_and_no_other():
     source = (PAGES / "parleyctl.1").read_text()
     section = source.partition(".Sh COMMANDS")[2].partition("\n.Sh ")[0]
@@ -214,7 +201,7 @@ def test_man_page_explains_every_command_and_option_and_no_other():
     for item in re.split(r"^\.It Ic ", section, flags=re.M)[1:]:
         name = item.splitlines()[0].split(" Oo ")[0].split(" Op ")[0].split(" Ar ")[0].strip()
         explained[name] = sorted(re.findall(r"^\.It Fl Fl (\S+)", item, re.M))
-    assert explained == {name: sorted(options) for name, (_, _, options) in table().items()}
+    assert explained == {name: sorted(options) for name, (_, _, options) in ctl.table().items()}
 
 
 @pytest.mark.parametrize("page", sorted(p.name for p in PAGES.glob("*.[1-8]")))
