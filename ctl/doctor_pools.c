@@ -90,7 +90,8 @@ static void check_buffering(struct doctor *d, int workers)
     if (a.status == 401)
         verdict(&d->verdicts, VERDICT_OK, "buffering", NULL, "%d slow uploads at once keep no worker busy.", hanging);
     else
-        verdict(&d->verdicts, VERDICT_BAD, "buffering", "fastcgi_request_buffering on;",
+        verdict(&d->verdicts, VERDICT_BAD, "buffering",
+                "fastcgi_request_buffering on; (Apache cannot: RequestReadTimeout of mod_reqtimeout bounds it)",
                 "%d slow uploads at once keep every worker of the pool \"api\" waiting, and everybody else with them.", hanging);
 }
 

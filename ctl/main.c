@@ -169,8 +169,22 @@ static int usage(struct ctl *c)
     return EX_USAGE;
 }
 
+/* The second words of the commands that begin with a word; "": none do. */
+static const char *second_words(struct ctl *c, const char *first)
+{
+    const char *words = "";
+    size_t len = strlen(first);
+    for (const struct command *k = commands; k->name; k++)
+        if (!strncmp(k->name, first, len) && k->name[len] == ' ')
+            words = arena_printf(&c->arena, "%s%s%s", words, *words ? ", " : "", k->name + len + 1);
+    return words;
+}
+
 static int no_command(struct ctl *c, const struct line *l)
 {
+    const char *second = l->count ? second_words(c, l->words[0]) : "";
+    if (*second)
+        return fail(c, EX_USAGE, "after %s comes one of %s; see parleyctl --help", l->words[0], second);
     if (l->count)
         return fail(c, EX_USAGE, "there is no command %s; see parleyctl --help", l->words[0]);
     if (c->out.json)

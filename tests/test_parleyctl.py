@@ -459,6 +459,11 @@ def test_usage_is_told(module_stack):
         assert done.returncode == EX_USAGE and done.stderr and not done.stdout, (args, done)
 
 
+def test_half_a_command_is_told_how_to_go_on(module_stack):
+    assert "list, create, revoke" in fails(module_stack, EX_USAGE, "token", "somebody")
+    assert "no command frobnicate" in fails(module_stack, EX_USAGE, "frobnicate")
+
+
 def test_errors_are_json_where_json_was_asked_for(module_stack):
     done = ctl.run(module_stack, "--json", "user", "disable", "nobody.at.all")
     assert done.returncode == EX_NOUSER and done.stdout == ""
