@@ -74,6 +74,6 @@ int cmd_backup_verify(struct ctl *c)
     c->unhurried.database_url = backup; /* restored already: look at it where it is */
     enum error e = db_check(&c->db, 1, DB_PATIENCE_MS);
     if (e != OK)
-        return e == ERR_INTERNAL ? EX_CONFIG : fail_error(c, e, NULL);
+        return e == ERR_INTERNAL ? fail_schema(c) : fail_error(c, e, NULL);
     return check(c);
 }

@@ -85,13 +85,19 @@ int fail(struct ctl *c, int status, const char *format, ...)
     return status;
 }
 
+int fail_schema(struct ctl *c)
+{
+    return fail(c, EX_CONFIG, "the database is not one for this program: %s", c->why);
+}
+
 int fail_error(struct ctl *c, enum error e, const char *what)
 {
     int status = e == ERR_UNAVAILABLE                              ? EX_UNAVAILABLE
                  : error_status(e) >= 500                          ? EX_SOFTWARE
                  : e == ERR_USER_NOT_FOUND                         ? EX_NOUSER
                                                                    : EX_DATAERR;
+    const char *why = status == EX_DATAERR || status == EX_NOUSER ? "" : c->why;
     if (e == ERR_UNAVAILABLE)
-        return fail(c, status, "the database does not answer");
-    return fail(c, status, "%s%s%s", what ? what : "", what ? ": " : "", error_sentence(e));
+        return fail(c, status, "the database does not answer%s%s", *why ? ": " : "", why);
+    return fail(c, status, "%s%s%s%s%s", what ? what : "", what ? ": " : "", error_sentence(e), *why ? ": " : "", why);
 }

@@ -36,6 +36,7 @@ struct ctl {
     struct db db;
     struct arena arena;
     struct output out;
+    char why[512]; /* what our libraries logged last; "": nothing */
     const struct command *command;
     const char *arguments[ARGUMENTS_MOST]; /* NULL: not given */
     const char *values[OPTIONS_MOST];      /* of the command's options; "" for one without a value */
@@ -69,6 +70,8 @@ void help_command(const struct command *command, FILE *to);
 
 /* Says what went wrong, in a sentence to stderr (with --json as an object), and gives the status back. */
 int fail(struct ctl *c, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same for a database that db_check() will not have. */
+int fail_schema(struct ctl *c);
 /* The same for an error of a store; what names the thing it was about, or is NULL. */
 int fail_error(struct ctl *c, enum error e, const char *what);
 

@@ -24,13 +24,21 @@ static const struct option delete_options[] = {
     {0},
 };
 static const struct option output_options[] = {OUTPUT, {0}};
+static const struct option token_list_options[] = {LIST_LIMIT, {0}};
 static const struct option token_options[] = {
+    {"label", "TEXT", "what it is for; needed"},
+    {"scope", "WORDS", "what it is good for: read, send, admin, or several, as in read,send; default read"},
+    {"conversation", "ID", "only good for this conversation, which the user has to be in"},
+    {"expires", "DAYS", "ends after so many days; default never"},
+    {0},
+};
+static const struct option session_options[] = {
     {"dialect", "NAME", "the API it is for: dm, conv, p2p, rooms or groups; default conv"},
     {"ttl", "SECONDS", "how long it is good; default ACCESS_TTL"},
     {0},
 };
 static const struct option session_list_options[] = {{"all", NULL, "ended and expired ones too"}, LIST_LIMIT, {0}};
-static const struct option session_revoke_options[] = {{"user", "USER", "all sessions of a user"}, {0}};
+static const struct option session_revoke_options[] = {{"user", "USER", "all sessions of a user, and the tokens of their scripts"}, {0}};
 static const struct option conversation_options[] = {
     {"user", "USER", "only those this user is in"}, LIST_AFTER, LIST_LIMIT, {0}};
 static const struct option show_options[] = {{"messages", "N", "the last N messages, too"}, {0}};
@@ -55,8 +63,12 @@ const struct command commands[] = {
     {"user delete", "USER", 1, 1, NEEDS_DATABASE, cmd_user_delete, "Erases a user and all that is stored of them.", delete_options},
     {"user export", "USER", 1, 1, NEEDS_DATABASE, cmd_user_export, "Writes all that is stored of a user, as JSON.", output_options},
 
-    {"token", "USER", 1, 1, NEEDS_DATABASE, cmd_token_make, "Signs a user in and prints the access token.", token_options},
+    {"token list", "[USER]", 0, 1, NEEDS_DATABASE, cmd_token_index, "Lists the tokens of scripts, of all users or one.", token_list_options},
+    {"token create", "USER", 1, 1, NEEDS_DATABASE, cmd_token_make, "Makes a token for a user's script and prints it, this once.", token_options},
+    {"token revoke", "TOKEN", 1, 1, NEEDS_DATABASE, cmd_token_end, "Ends a script's token.", NULL},
+
     {"session list", "[USER]", 0, 1, NEEDS_DATABASE, cmd_session_list, "Lists open sessions, of all users or one.", session_list_options},
+    {"session create", "USER", 1, 1, NEEDS_DATABASE, cmd_session_make, "Signs a user in and prints the access token.", session_options},
     {"session revoke", "[SESSION]", 0, 1, NEEDS_DATABASE, cmd_session_end, "Ends a session, or all of a user.", session_revoke_options},
 
     {"key list", "", 0, 0, NEEDS_SETTINGS, cmd_key_list, "Lists the signing keys, the one that signs first.", NULL},

@@ -9,7 +9,9 @@ int cmd_user_add(struct ctl *), cmd_user_list(struct ctl *), cmd_user_disable(st
 int cmd_user_passwd(struct ctl *), cmd_user_promote(struct ctl *), cmd_user_delete(struct ctl *);
 int cmd_user_export(struct ctl *);
 /* session.c */
-int cmd_session_list(struct ctl *), cmd_session_end(struct ctl *), cmd_token_make(struct ctl *);
+int cmd_session_list(struct ctl *), cmd_session_end(struct ctl *), cmd_session_make(struct ctl *);
+/* token.c */
+int cmd_token_index(struct ctl *), cmd_token_make(struct ctl *), cmd_token_end(struct ctl *);
 /* key.c */
 int cmd_key_list(struct ctl *), cmd_key_add(struct ctl *), cmd_key_use(struct ctl *), cmd_key_remove(struct ctl *);
 int cmd_key_rotate(struct ctl *);

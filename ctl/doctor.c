@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-enum { TOKEN_TTL = 900, GUEST_COST = 4 };
+enum { TOKEN_TTL = 900, GUEST_COST = 4, SAY_S = 8 };
 
 static const char *random_word(struct doctor *d)
 {
@@ -58,6 +58,15 @@ struct guest *doctor_guest(struct doctor *d, bool with_password)
     return g;
 }
 
+int doctor_say(struct doctor *d, const struct guest *to, const char *words)
+{
+    struct answer a;
+    char *body = arena_printf(d->arena, "{\"recipient_id\":\"%s\",\"content\":\"%s\"}", to->uuid, words);
+    web_ask(d->web, &(struct request_spec){.path = "/api/v1/messages/dm", .token = d->guests[0].token,
+                                           .body = {body, strlen(body)}}, SAY_S, &a);
+    return a.status;
+}
+
 /* Nothing of the guests stays. The sockets are closed by now. */
 static void forget_guests(struct doctor *d)
 {
@@ -81,6 +90,7 @@ static void visit(struct doctor *d, int hold)
     doctor_login(d);
     doctor_body_limit(d);
     doctor_pools(d);
+    doctor_events(d);
     d->sockets = sockets_new(d->arena, d->url, option(d->ctl, "cacert"));
     if (d->sockets) {
         doctor_upgrade(d);
@@ -108,6 +118,7 @@ int cmd_doctor(struct ctl *c)
     bool keys = settings_check_keys(c, &d->verdicts, &d->keys);
     bool database = settings_check_database(c, &d->verdicts);
     doctor_find_server(d);
+    doctor_workers(d);
     bool reached = doctor_reaches(d);
     if (keys && database && reached)
         visit(d, (int)hold);

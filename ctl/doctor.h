@@ -37,6 +37,7 @@ struct doctor {
     struct keyring keys;
     struct guest guests[GUESTS_MOST];
     int guest_count;
+    int workers;           /* of all pools on this machine; 0: not known */
     bool tokens_known;     /* the server takes our tokens */
     const char *mark;      /* stands in the query of requests whose logs are then read */
     struct process nginx[PROCESSES_MOST]; /* that listen at the URL's port on this machine */
@@ -48,12 +49,19 @@ struct doctor {
 /* A new account with a token; NULL after a verdict. With a password it can log in by itself. */
 struct guest *doctor_guest(struct doctor *d, bool with_password);
 
+/* A message from the first guest, in words that need no escape; the status of the answer. */
+int doctor_say(struct doctor *d, const struct guest *to, const char *words);
+
 /* doctor_rest.c. False: nothing else about the server can be found out. */
 bool doctor_reaches(struct doctor *d);
 void doctor_authorization(struct doctor *d);
 void doctor_login(struct doctor *d);
 void doctor_body_limit(struct doctor *d);
+/* doctor_pools.c */
+void doctor_workers(struct doctor *d);
 void doctor_pools(struct doctor *d);
+/* doctor_events.c */
+void doctor_events(struct doctor *d);
 /* doctor_sockets.c */
 void doctor_upgrade(struct doctor *d);
 void doctor_daemons(struct doctor *d);
@@ -63,6 +71,8 @@ void doctor_find_server(struct doctor *d);
 void doctor_logs(struct doctor *d);
 void doctor_limits(struct doctor *d);
 void doctor_disks(struct doctor *d, int64_t least_mb);
+
+#define DOCTOR_ME "/api/v1/users/me" /* a worker of the api pool answers, to anybody */
 
 /* The directives of nginx.conf, for the mending. */
 #define MEND_SOCKET_PATHS "location ~ ^/(ws|ws/chat|api/v1/ws|v1/messages/ws)$ { proxy_pass http://parley_ws; … }"

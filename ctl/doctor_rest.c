@@ -5,9 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATIENCE_S = 10, ME_COPIES = 8, SLOW_S = 3 };
+enum { PATIENCE_S = 10 };
 
-#define ME "/api/v1/users/me"
 #define MEND_API "location ~ ^/(api|v1|hooks)/ { fastcgi_pass parley_api; } with the fastcgi_param lines of nginx.conf"
 
 /* ---- is it there? ---- */
@@ -47,7 +46,7 @@ static void check_clock(struct doctor *d, const struct answer *a)
 bool doctor_reaches(struct doctor *d)
 {
     struct answer a;
-    web_ask(d->web, &(struct request_spec){.path = ME}, PATIENCE_S, &a);
+    web_ask(d->web, &(struct request_spec){.path = DOCTOR_ME}, PATIENCE_S, &a);
     if (!a.status) {
         verdict(&d->verdicts, VERDICT_BAD, a.tls_error ? "tls" : "reach", a.tls_error ? "ssl_certificate" : "listen",
                 "%s: %s.", d->url, a.error);
@@ -65,7 +64,7 @@ bool doctor_reaches(struct doctor *d)
                 "elsewhere.", a.status);
     else
         verdict(&d->verdicts, VERDICT_BAD, "reach", MEND_API,
-                "%s" ME " answers %d and not as a worker would; requests do not arrive at the pool.", d->url, a.status);
+                "%s" DOCTOR_ME " answers %d and not as a worker would; requests do not arrive at the pool.", d->url, a.status);
     return false;
 }
 
@@ -88,7 +87,7 @@ static const char *log_in(struct doctor *d, struct answer *a)
 void doctor_authorization(struct doctor *d)
 {
     struct answer a, login;
-    web_ask(d->web, &(struct request_spec){.path = ME, .token = d->guests[0].token}, PATIENCE_S, &a);
+    web_ask(d->web, &(struct request_spec){.path = DOCTOR_ME, .token = d->guests[0].token}, PATIENCE_S, &a);
     d->tokens_known = a.status == 200;
     if (d->tokens_known) {
         verdict(&d->verdicts, VERDICT_OK, "authorization", NULL, "The Authorization header arrives, and the server knows our keys.");
@@ -97,7 +96,7 @@ void doctor_authorization(struct doctor *d)
     /* The server's own token tells whether the header is lost or the keys are others. */
     const char *token = log_in(d, &login);
     if (token)
-        web_ask(d->web, &(struct request_spec){.path = ME, .token = token}, PATIENCE_S, &a);
+        web_ask(d->web, &(struct request_spec){.path = DOCTOR_ME, .token = token}, PATIENCE_S, &a);
     if (token && a.status == 200)
         verdict(&d->verdicts, VERDICT_BAD, "keys", "KEY_FILE",
                 "The server does not know the key in %s: it runs with other settings, or was not reloaded after a change "
@@ -198,54 +197,4 @@ void doctor_body_limit(struct doctor *d)
                 "/parley-error; with that location", "nginx's own errors are not JSON, so clients cannot read them.");
     else
         verdict(&d->verdicts, VERDICT_BAD, "errors", "client_max_body_size", "A body over the limit is answered with %d.", a.status);
-}
-
-/* ---- workers ---- */
-
-static int workers_here(struct doctor *d)
-{
-    struct process list[PROCESSES_MOST];
-    int all = process_find(d->arena, "fcgi-app", d->ctl->config_file, list);
-    return all - process_parents(list, all);
-}
-
-static double slowest(const struct answer *answers, int count, int *refused)
-{
-    double most = 0;
-    for (int i = 0; i < count; i++) {
-        *refused += answers[i].status != 401 && answers[i].status != 200;
-        most = answers[i].seconds > most ? answers[i].seconds : most;
-    }
-    return most;
-}
-
-/* Uploads that stop after their first byte wait in nginx, or hold a worker each. */
-static void check_buffering(struct doctor *d, int workers)
-{
-    struct answer a;
-    int hanging = web_dangle(d->web, "/api/v1/messages/dm", d->guests[0].token, workers + 1 < WEB_AT_ONCE ? workers + 1 : WEB_AT_ONCE);
-    web_ask(d->web, &(struct request_spec){.path = ME}, SLOW_S, &a);
-    web_let_go(d->web);
-    if (a.status == 401)
-        verdict(&d->verdicts, VERDICT_OK, "buffering", NULL, "%d slow uploads at once keep no worker busy.", hanging);
-    else
-        verdict(&d->verdicts, VERDICT_BAD, "buffering", "fastcgi_request_buffering on;",
-                "%d slow uploads at once keep every worker of the pool \"api\" waiting, and everybody else with them.", hanging);
-}
-
-void doctor_pools(struct doctor *d)
-{
-    struct answer answers[ME_COPIES];
-    int refused = 0, here = workers_here(d);
-    web_ask_many(d->web, &(struct request_spec){.path = ME, .token = d->guests[0].token}, ME_COPIES, PATIENCE_S, answers);
-    double most = slowest(answers, ME_COPIES, &refused);
-    if (refused || most > SLOW_S) {
-        verdict(&d->verdicts, VERDICT_BAD, "api-pool", "FCGI_WORKERS; fastcgi_keep_conn off;",
-                "Of %d requests at once, %d were not answered and the slowest took %.1f s: no worker of the pool \"api\" is free.",
-                ME_COPIES, refused, most);
-        return;
-    }
-    verdict(&d->verdicts, VERDICT_OK, "api-pool", NULL, "%d requests at once are answered within %.2f s%s.", ME_COPIES, most,
-            here ? arena_printf(d->arena, " (%d workers on this machine)", here) : "");
-    check_buffering(d, here ? here : d->ctl->config.fcgi_workers);
 }

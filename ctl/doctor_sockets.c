@@ -146,15 +146,12 @@ static void check_notify(struct doctor *d, struct probe *probes, int count)
 /* A message from a request to a socket, all the way. */
 static void check_delivery(struct doctor *d, struct probe *p)
 {
-    struct answer a;
     char *words = arena_printf(d->arena, "for %s", p->guest->uuid);
-    char *body = arena_printf(d->arena, "{\"recipient_id\":\"%s\",\"content\":\"%s\"}", p->guest->uuid, words);
     socket_expect(p->socket, words);
     int64_t start = time_steady();
-    web_ask(d->web, &(struct request_spec){.path = "/api/v1/messages/dm", .token = d->guests[0].token,
-                                           .body = {body, strlen(body)}}, OPEN_S, &a);
-    if (a.status != 201)
-        verdict(&d->verdicts, VERDICT_BAD, "delivery", NULL, "A message is answered with %d instead of 201.", a.status);
+    int status = doctor_say(d, p->guest, words);
+    if (status != 201)
+        verdict(&d->verdicts, VERDICT_BAD, "delivery", NULL, "A message is answered with %d instead of 201.", status);
     else if (socket_await(d->sockets, p->socket, HEARD_S))
         verdict(&d->verdicts, VERDICT_OK, "delivery", NULL, "A message is stored and on a socket of daemon %" PRId64
                 " within %.0f ms.", p->daemon, (double)(time_steady() - start) / 1000);

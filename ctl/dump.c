@@ -10,6 +10,7 @@
 
 #include <json-c/json.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 struct dump {
     struct ctl *ctl;
@@ -103,7 +104,7 @@ static int write_all(struct dump *d)
     if (status != EX_OK)
         return status;
     int64_t rows = count_rows(tables);
-    progress_start(&d->progress, "export", rows);
+    progress_start(&d->progress, "export", rows, !d->ctl->out.json && !isatty(fileno(d->sink.file)));
     if ((status = write_head(d, rows)) == EX_OK && (status = write_tables(d, tables)) == EX_OK)
         status = write_sequences(d);
     progress_end(&d->progress);

@@ -66,8 +66,8 @@ int keyfile_read(struct ctl *c, struct keyfile *out)
     char line[512];
     if (access(c->config.key_file, R_OK))
         return fail(c, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "%s: %s", c->config.key_file, strerror(errno));
-    if (!keyring_load(&checked, c->config.key_file)) /* says what is wrong */
-        return EX_DATAERR;
+    if (!keyring_load(&checked, c->config.key_file))
+        return fail(c, EX_DATAERR, "%s: %s", c->config.key_file, c->why);
     FILE *f = fopen(c->config.key_file, "re");
     if (!f)
         return fail(c, EX_NOINPUT, "%s: %s", c->config.key_file, strerror(errno));

@@ -93,7 +93,7 @@ static int take_head(struct load *l, struct json_object *o)
                     "with programs of the same schema", l->name, (long long)schema, SCHEMA_VERSION);
     l->expected = json_object_get_int64(json_object_object_get(o, "rows"));
     l->next_xid = json_object_get_int64(json_object_object_get(o, "next_xid"));
-    progress_start(&l->progress, "import", l->expected);
+    progress_start(&l->progress, "import", l->expected, !l->ctl->out.json);
     return EX_OK;
 }
 

@@ -1,8 +1,11 @@
 /* parleyctl: what the administrator does from a shell. Reads the command line by the table in
  * commands.c, fetches what the command needs, and runs it. */
 #include "ctl/command.h"
+#include "schema_version.h"
 #include "shared/log.h"
 
+#include <errno.h>
+#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -29,7 +32,7 @@ static const struct command *find(char **words, int count, int *used)
 struct line {
     char *words[ARGUMENTS_MOST + 3];
     int count;
-    bool help, version;
+    bool json, help, version;
 };
 
 /* Where an option's value goes; common options are dealt with here. NULL: there is no such option. */
@@ -45,7 +48,7 @@ static bool take_common(struct ctl *c, struct line *l, const struct option *o, c
 {
     switch (o->name[0]) {
     case 'c': c->config_file = value; break;
-    case 'j': c->out.json = true; break;
+    case 'j': l->json = true; break;
     case 'h': l->help = true; break;
     default: l->version = true;
     }
@@ -76,11 +79,21 @@ static bool take_option(struct ctl *c, struct line *l, char **argv, int argc, in
     return true;
 }
 
+/* Errors of the command line itself are told as was asked for, too, wherever it stands. */
+static bool asks_for_json(int argc, char **argv)
+{
+    bool found = false;
+    for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
+        found |= !strcmp(argv[i], "--json");
+    return found;
+}
+
 /* The words first, as they name the command whose options the rest is read by. */
 static bool read_words(struct ctl *c, struct line *l, int argc, char **argv)
 {
     char *words[2];
     int count = 0, used;
+    c->out.json = asks_for_json(argc, argv);
     for (int i = 1; i < argc && count < 2; i++)
         if (strncmp(argv[i], "--", 2))
             words[count++] = argv[i];
@@ -102,31 +115,82 @@ static bool read_words(struct ctl *c, struct line *l, int argc, char **argv)
     for (int i = skip; i < l->count && i - skip < ARGUMENTS_MOST; i++)
         c->arguments[i - skip] = l->words[i];
     l->count -= skip;
+    c->out.json = l->json;
     return true;
 }
 
-/* Settings as the programs read them; --version is answered by the same function. */
-static enum config_result load(struct ctl *c, bool version)
+static int print_version(struct ctl *c)
+{
+    struct json_object *o = json_object_new_object();
+    json_object_object_add(o, "version", json_object_new_string(VERSION));
+    json_object_object_add(o, "schema", json_object_new_int(SCHEMA_VERSION));
+    output_done(&c->out, o, "parleyctl %s (schema %d)", VERSION, SCHEMA_VERSION);
+    return EX_OK;
+}
+
+/* Settings as the programs read them. What is wrong with them is said to stderr, which for that long is ours. */
+static int load(struct ctl *c)
 {
     bool unused;
-    char *argv[] = {"parleyctl", version ? "--version" : "--config", (char *)c->config_file};
-    int argc = version ? 2 : c->config_file ? 3 : 1;
-    enum config_result result = config_load("parleyctl", argc, argv, &c->config, &unused);
+    char *argv[] = {"parleyctl", "--config", (char *)c->config_file}, *wrong = NULL;
+    size_t len;
+    FILE *terminal = stderr;
+    stderr = open_memstream(&wrong, &len);
+    enum config_result result = config_load("parleyctl", c->config_file ? 3 : 1, argv, &c->config, &unused);
+    fclose(stderr);
+    stderr = terminal;
+    int status = result == CONFIG_OK ? EX_OK : fail(c, EX_CONFIG, "%.*s", (int)strcspn(wrong, "\n"), wrong);
+    free(wrong);
     log_setup("parleyctl", LOG_WARN, false);
-    return result;
+    log_keep(c->why, sizeof c->why);
+    return status;
 }
 
 static int run(struct ctl *c)
 {
-    if (c->command->needs > NEEDS_NOTHING && load(c, false) != CONFIG_OK)
-        return EX_CONFIG;
+    int status = c->command->needs > NEEDS_NOTHING ? load(c) : EX_OK;
+    if (status != EX_OK)
+        return status;
     c->unhurried = c->config;
     c->unhurried.statement_timeout = DAY_MS; /* an administrator's statement takes as long as it takes */
     db_init(&c->db, &c->unhurried);
     enum error e = c->command->needs == NEEDS_DATABASE ? db_check(&c->db, 1, PATIENCE_MS) : OK;
     if (e != OK)
-        return e == ERR_INTERNAL ? EX_CONFIG : fail_error(c, e, NULL);
+        return e == ERR_INTERNAL ? fail_schema(c) : fail_error(c, e, NULL);
     return c->command->run(c);
+}
+
+/* How the command is called: in full for people. */
+static int usage(struct ctl *c)
+{
+    if (c->out.json)
+        return fail(c, EX_USAGE, "usage: parleyctl %s %s", c->command->name, c->command->arguments);
+    help_command(c->command, stderr);
+    return EX_USAGE;
+}
+
+/* The second words of the commands that begin with a word; "": none do. */
+static const char *second_words(struct ctl *c, const char *first)
+{
+    const char *words = "";
+    size_t len = strlen(first);
+    for (const struct command *k = commands; k->name; k++)
+        if (!strncmp(k->name, first, len) && k->name[len] == ' ')
+            words = arena_printf(&c->arena, "%s%s%s", words, *words ? ", " : "", k->name + len + 1);
+    return words;
+}
+
+static int no_command(struct ctl *c, const struct line *l)
+{
+    const char *second = l->count ? second_words(c, l->words[0]) : "";
+    if (*second)
+        return fail(c, EX_USAGE, "after %s comes one of %s; see parleyctl --help", l->words[0], second);
+    if (l->count)
+        return fail(c, EX_USAGE, "there is no command %s; see parleyctl --help", l->words[0]);
+    if (c->out.json)
+        return fail(c, EX_USAGE, "usage: parleyctl COMMAND; see parleyctl --help");
+    help_all(stderr);
+    return EX_USAGE;
 }
 
 int main(int argc, char **argv)
@@ -140,21 +204,20 @@ int main(int argc, char **argv)
     if (!read_words(&c, &l, argc, argv)) {
         status = EX_USAGE;
     } else if (l.version) {
-        status = load(&c, true) == CONFIG_EXIT ? EXIT_SUCCESS : EX_CONFIG;
+        status = print_version(&c);
     } else if (l.help) {
         c.command ? help_command(c.command, stdout) : help_all(stdout);
-        status = EXIT_SUCCESS;
+        status = EX_OK;
     } else if (!c.command) {
-        l.count ? fail(&c, EX_USAGE, "there is no command %s; see parleyctl --help", l.words[0])
-                : (help_all(stderr), EX_USAGE);
+        status = no_command(&c, &l);
     } else if (l.count < c.command->least || l.count > c.command->most) {
-        help_command(c.command, stderr);
+        status = usage(&c);
     } else {
         status = run(&c);
         db_release(&c.db);
     }
+    if ((fflush(stdout) || ferror(stdout)) && status == EX_OK)
+        status = fail(&c, EX_IOERR, "standard output: %s", strerror(errno));
     arena_release(&c.arena);
-    if (fflush(stdout) || ferror(stdout))
-        status = status ? status : EX_IOERR;
     return status;
 }

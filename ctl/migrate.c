@@ -1,6 +1,7 @@
 /* parleyctl migrate: runs db/migrate.sh, which is the one place that knows how migrations are applied, with
  * the settings' database. The scripts are beside this program: in ../share/parley/db where it was
  * installed, in ../db in a checkout. */
+#include "ctl/child.h"
 #include "ctl/commands.h"
 #include "ctl/migrate.h"
 #include "schema_version.h"
@@ -34,11 +35,12 @@ static const char *find_script(struct ctl *c, const char *directory)
 }
 
 /* The URL goes by environment: it may hold a password. */
-static pid_t start(struct ctl *c, const char *script, int out)
+static pid_t start(struct ctl *c, const char *script, int out, int err)
 {
     pid_t pid = fork();
     if (pid)
         return pid;
+    child_take_stderr(err);
     if (setenv("DATABASE_URL", c->config.database_url, 1) || dup2(out, STDOUT_FILENO) < 0)
         _exit(EX_OSERR);
     execl(script, script, (char *)NULL);
@@ -63,13 +65,13 @@ static struct json_object *read_applied(FILE *from, bool aloud)
 
 int migrate_database(struct ctl *c, const char *scripts, bool aloud, struct json_object **applied)
 {
-    int ends[2], status;
+    int ends[2], status, err = child_stderr(c);
     const char *script = find_script(c, scripts);
     if (!script)
         return fail(c, EX_NOINPUT, "the migration scripts were not found; name their directory with --scripts");
     if (pipe(ends))
         return fail(c, EX_OSERR, "%s", strerror(errno));
-    pid_t pid = start(c, script, ends[1]);
+    pid_t pid = start(c, script, ends[1], err);
     close(ends[1]);
     FILE *from = fdopen(ends[0], "r");
     if (pid < 0 || !from)
@@ -79,9 +81,10 @@ int migrate_database(struct ctl *c, const char *scripts, bool aloud, struct json
     pid_t ended;
     while ((ended = waitpid(pid, &status, 0)) < 0 && errno == EINTR)
         ;
+    const char *said = child_said(c, err);
     if (ended < 0 || !WIFEXITED(status) || WEXITSTATUS(status)) {
         json_object_put(list);
-        return fail(c, EX_UNAVAILABLE, "the migrations failed");
+        return fail(c, EX_UNAVAILABLE, "the migrations failed%s", said);
     }
     *applied = list;
     return EX_OK;

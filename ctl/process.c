@@ -85,6 +85,18 @@ int process_parents(struct process *list, int count)
     return kept;
 }
 
+const char *process_variable(struct arena *a, pid_t pid, const char *name)
+{
+    enum { ROOM = 65536 };
+    char *all = arena_alloc(a, ROOM);
+    size_t len = strlen(name);
+    ssize_t n = slurp(pid, "environ", all, ROOM);
+    for (const char *word = all; word < all + n; word += strlen(word) + 1)
+        if (!strncmp(word, name, len) && word[len] == '=')
+            return word + len + 1;
+    return NULL;
+}
+
 bool process_has_socket(pid_t pid, unsigned long inode)
 {
     char path[64], want[64], link[64];

@@ -21,6 +21,9 @@ int process_find(struct arena *a, const char *program, const char *config, struc
 /* Leaves those that are not a child of another of them: of a pool the parent. Answers how many. */
 int process_parents(struct process *list, int count);
 
+/* A variable of the environment the process was started with; NULL: it has none, or we may not look. */
+const char *process_variable(struct arena *a, pid_t pid, const char *name);
+
 /* Does the process have this socket (an inode) open? */
 bool process_has_socket(pid_t pid, unsigned long inode);
 /* Soft limit of open files, -1 when it cannot be read; how many are open now, likewise. */

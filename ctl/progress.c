@@ -20,9 +20,9 @@ static void draw(struct progress *p)
     p->shown_at = time_steady();
 }
 
-void progress_start(struct progress *p, const char *what, int64_t total)
+void progress_start(struct progress *p, const char *what, int64_t total, bool seen)
 {
-    *p = (struct progress){.what = what, .total = total, .terminal = isatty(STDERR_FILENO)};
+    *p = (struct progress){.what = what, .total = total, .terminal = seen && isatty(STDERR_FILENO)};
     if (p->terminal)
         draw(p);
 }

@@ -12,7 +12,8 @@ struct progress {
     bool terminal;
 };
 
-void progress_start(struct progress *p, const char *what, int64_t total);
+/* seen: whether to draw it at all; not where what is written goes to the terminal itself, or all is for a program. */
+void progress_start(struct progress *p, const char *what, int64_t total, bool seen);
 void progress_step(struct progress *p, int64_t by);
 /* Leaves the line clean. */
 void progress_end(struct progress *p);

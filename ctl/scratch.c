@@ -2,6 +2,8 @@
  * no password stands among their arguments. */
 #include "ctl/scratch.h"
 
+#include "ctl/child.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <libpq-fe.h>
@@ -73,15 +75,17 @@ static const char *conninfo_of(struct ctl *c, const char *dbname)
 
 /* ---- programs ---- */
 
-/* Runs a program, its standard output thrown away; true when it succeeded. */
-static bool run(struct ctl *c, const char *const argv[])
+/* Runs a program, its standard output thrown away; true when it succeeded, else said is for the sentence. */
+static bool run(struct ctl *c, const char *const argv[], const char **said)
 {
-    int status;
+    int status, err = child_stderr(c);
+    *said = "";
     pid_t ended, pid = fork();
     if (!pid) {
         int null = open("/dev/null", O_RDWR);
         dup2(null, STDIN_FILENO);
         dup2(null, STDOUT_FILENO);
+        child_take_stderr(err);
         execvp(argv[0], (char *const *)argv);
         fprintf(stderr, "parleyctl: %s: %s\n", argv[0], strerror(errno));
         _exit(EX_UNAVAILABLE);
@@ -92,12 +96,14 @@ static bool run(struct ctl *c, const char *const argv[])
     while ((ended = waitpid(pid, &status, 0)) < 0 && errno == EINTR)
         if (stopped && !told)
             told = !kill(pid, SIGTERM);
+    *said = child_said(c, err);
     return ended == pid && WIFEXITED(status) && !WEXITSTATUS(status);
 }
 
 int scratch_make(struct ctl *c)
 {
     char made[sizeof name];
+    const char *said;
     if (!export_conninfo(c))
         return EX_CONFIG;
     catch_signals();
@@ -106,20 +112,26 @@ int scratch_make(struct ctl *c)
     const char *own = getenv("PGDATABASE");
     const char *const maintained[] = {"createdb", "-T", "template0", "-E", "UTF8", "--maintenance-db", own, made, NULL};
     memcpy(name, made, sizeof name); /* a signal may come when it is there and createdb has not said so yet */
-    if (!run(c, own ? maintained : createdb))
-        return stopped ? EX_TEMPFAIL : fail(c, EX_UNAVAILABLE, "a database to restore into could not be made; the role of DATABASE_URL has to be allowed to (ALTER ROLE … CREATEDB)");
+    bool ok = run(c, own ? maintained : createdb, &said);
+    if (!ok && stopped)
+        return EX_TEMPFAIL;
+    if (!ok) {
+        *name = 0;
+        return fail(c, EX_UNAVAILABLE, "a database to restore into could not be made; the role of DATABASE_URL has to be "
+                    "allowed to (ALTER ROLE … CREATEDB)%s", said);
+    }
     c->config.database_url = c->unhurried.database_url = conninfo_of(c, name);
     return EX_OK;
 }
 
 void scratch_drop(struct ctl *c)
 {
-    const char *own = getenv("PGDATABASE");
+    const char *own = getenv("PGDATABASE"), *said;
     const char *const dropdb[] = {"dropdb", "--if-exists", "--force", name, NULL};
     const char *const maintained[] = {"dropdb", "--if-exists", "--force", "--maintenance-db", own, name, NULL};
     db_release(&c->db);
-    if (*name && !run(c, own ? maintained : dropdb))
-        fail(c, EX_UNAVAILABLE, "the database %s could not be dropped; drop it by hand", name);
+    if (*name && !run(c, own ? maintained : dropdb, &said))
+        fail(c, EX_UNAVAILABLE, "the database %s could not be dropped; drop it by hand%s", name, said);
     *name = 0;
 }
 
@@ -169,7 +181,8 @@ int scratch_restore(struct ctl *c, const char *file)
         return fail(c, EX_DATAERR, "%s is compressed: unpack it first", file);
     if (format == FORMAT_PLAIN && connects(file))
         return fail(c, EX_DATAERR, "%s says itself which database it goes to: make it without --create, or with -Fc", file);
-    if (run(c, format == FORMAT_PLAIN ? psql : restore))
+    const char *said;
+    if (run(c, format == FORMAT_PLAIN ? psql : restore, &said))
         return EX_OK;
-    return stopped ? EX_TEMPFAIL : fail(c, EX_DATAERR, "%s cannot be restored", file);
+    return stopped ? EX_TEMPFAIL : fail(c, EX_DATAERR, "%s cannot be restored%s", file, said);
 }

@@ -1,4 +1,4 @@
-/* parleyctl session and token: who is signed in, and signing somebody in from here. */
+/* parleyctl session: who is signed in, and signing somebody in from here. */
 #include "ctl/ask.h"
 #include "ctl/commands.h"
 #include "shared/timefmt.h"
@@ -59,18 +59,18 @@ int cmd_session_end(struct ctl *c)
     return EX_OK;
 }
 
-/* ---- token ---- */
+/* ---- create ---- */
 
 /* A session of its own, so that it can be ended by itself; without a refresh token. */
 static int open_session(struct ctl *c, const struct user *u, enum dialect d, int64_t ttl, int64_t *id)
 {
     struct caller here = {0};
-    struct new_session session = {.dialect = dialect_name(d), .lifetime = ttl, .user_agent = "parleyctl token", .from = &here};
+    struct new_session session = {.dialect = dialect_name(d), .lifetime = ttl, .user_agent = "parleyctl session create", .from = &here};
     enum error e = session_create(&c->db, u, &session, id);
     return e == OK ? EX_OK : fail_error(c, e, u->username);
 }
 
-int cmd_token_make(struct ctl *c)
+int cmd_session_make(struct ctl *c)
 {
     struct keyring keys;
     struct user u;

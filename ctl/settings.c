@@ -121,7 +121,7 @@ bool settings_check_database(struct ctl *c, struct verdicts *v)
     enum error e = ask_patiently(&c->db, &q, &res);
     if (e != OK) {
         verdict(v, VERDICT_BAD, "database", e == ERR_INTERNAL ? "parleyctl migrate" : "DATABASE_URL",
-                e == ERR_INTERNAL ? "The database has none of Parley's tables." : "The database does not answer.");
+                e == ERR_INTERNAL ? "The database has none of Parley's tables." : "The database does not answer: %s.", c->why);
         return false;
     }
     struct row r = row_at(res, 0, &c->arena);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,6 +33,11 @@ int sink_close(struct ctl *c, struct sink *s, int status)
     }
     if (status == EX_OK && !ok)
         return fail(c, EX_IOERR, "%s: %s", s->path ? s->path : "standard output", strerror(errno));
+    if (status == EX_OK && s->path && c->out.json) {
+        struct json_object *o = json_object_new_object();
+        json_object_object_add(o, "output", json_object_new_string(s->path));
+        output_print(&c->out, o);
+    }
     return status;
 }
 

@@ -1,11 +1,13 @@
 #include "ctl/web.h"
 
+#include "shared/timefmt.h"
+
 #include <curl/curl.h>
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BODY_MOST = 65536 };
+enum { BODY_ROOM = 4096, BODY_MOST = 1 << 20 };
 
 struct web {
     struct arena *arena;
@@ -18,8 +20,9 @@ struct web {
 struct transfer {
     CURL *curl;
     struct curl_slist *headers;
+    struct arena *arena;
     char *body;
-    size_t len;
+    size_t len, room; /* room: without the NUL */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -52,6 +55,10 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 {
     struct transfer *t = arg;
     size_t len = size * n < BODY_MOST - t->len ? size * n : BODY_MOST - t->len;
+    if (t->len + len > t->room) {
+        t->room = 2 * (t->len + len);
+        t->body = memcpy(arena_alloc(t->arena, t->room + 1), t->body, t->len);
+    }
     memcpy(t->body + t->len, bytes, len);
     t->len += len;
     return size * n;
@@ -74,10 +81,21 @@ static CURL *handle(struct web *w, const char *path, int seconds)
     return c;
 }
 
+/* As listen_open() reads it. */
+static void aim(CURL *c, struct arena *a, const char *at, const char *path)
+{
+    bool tcp = !strchr(at, '/') && strchr(at, ':');
+    curl_easy_setopt(c, CURLOPT_URL, arena_printf(a, "http://%s%s%s", tcp && *at != ':' ? "" : "localhost", tcp ? at : "", path));
+    if (!tcp)
+        curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, at);
+}
+
 static void prepare(struct web *w, struct transfer *t, const struct request_spec *r, int seconds)
 {
     CURL *c = handle(w, r->path, seconds);
-    *t = (struct transfer){.curl = c, .body = arena_alloc(w->arena, BODY_MOST + 1)};
+    *t = (struct transfer){.curl = c, .arena = w->arena, .body = arena_alloc(w->arena, BODY_ROOM + 1), .room = BODY_ROOM};
+    if (r->at)
+        aim(c, w->arena, r->at, r->path);
     if (r->token)
         t->headers = curl_slist_append(t->headers, arena_printf(w->arena, "Authorization: Bearer %s", r->token));
     if (r->header)
@@ -166,6 +184,59 @@ void web_ask_many(struct web *w, const struct request_spec *r, int count, int se
     }
     curl_multi_cleanup(multi);
 }
+
+/* ---- answers that go on ---- */
+
+struct stream {
+    struct web *web;
+    struct transfer transfer;
+    CURLM *multi;
+    int running;
+};
+
+/* Until what has come holds text (NULL: the head), the answer has ended, or the time is over. */
+static bool await(struct stream *s, const char *text, double seconds)
+{
+    const struct transfer *t = &s->transfer;
+    int64_t deadline = time_steady() + (int64_t)(seconds * 1e6);
+    for (;;) {
+        long status = 0, left = (long)((deadline - time_steady()) / 1000);
+        if (curl_multi_perform(s->multi, &s->running))
+            return false;
+        curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+        if (text ? strstr(t->body, text) != NULL : status != 0)
+            return true;
+        if (!s->running || left <= 0 || curl_multi_poll(s->multi, NULL, 0, (int)left, NULL))
+            return false;
+    }
+}
+
+struct stream *web_stream_open(struct web *w, const struct request_spec *r, double seconds)
+{
+    struct stream *s = arena_alloc(w->arena, sizeof *s);
+    s->web = w;
+    prepare(w, &s->transfer, r, 60);
+    s->multi = curl_multi_init();
+    curl_multi_add_handle(s->multi, s->transfer.curl);
+    await(s, NULL, seconds);
+    return s;
+}
+
+bool web_stream_await(struct stream *s, const char *text, double seconds)
+{
+    return await(s, text, seconds);
+}
+
+bool web_stream_close(struct stream *s, struct answer *out)
+{
+    bool ended = !s->running;
+    curl_multi_remove_handle(s->multi, s->transfer.curl);
+    curl_multi_cleanup(s->multi);
+    finish(s->web, &s->transfer, CURLE_OK, out);
+    return ended;
+}
+
+/* ---- requests that stop half-way ---- */
 
 int web_dangle(struct web *w, const char *path, const char *token, int count)
 {

@@ -15,6 +15,7 @@ struct request_spec {
     const char *token;      /* for the Authorization header; NULL: none */
     const char *header;     /* one more; NULL: none */
     struct text body;       /* s NULL: a GET; else a POST of JSON */
+    const char *at;         /* a program's own address on this machine, as METRICS_LISTEN has it; NULL: the URL's */
 };
 
 struct answer {
@@ -39,6 +40,15 @@ void web_free(struct web *w);
 void web_ask(struct web *w, const struct request_spec *r, int seconds, struct answer *out);
 /* count copies of a request at once, at most WEB_AT_ONCE; the answers in the order they were asked. */
 void web_ask_many(struct web *w, const struct request_spec *r, int count, int seconds, struct answer *out);
+
+/* A GET whose answer goes on: it is under way when web_stream_open() returns, and its head has come unless
+ * somebody holds it back for longer than seconds. */
+struct stream;
+struct stream *web_stream_open(struct web *w, const struct request_spec *r, double seconds);
+/* Waits until text stands in what has come; false when it does not within seconds, or all of the answer is there. */
+bool web_stream_await(struct stream *s, const char *text, double seconds);
+/* Breaks it off; out is what had come. True when that was all of it already. */
+bool web_stream_close(struct stream *s, struct answer *out);
 
 /* count connections that begin a POST to path and send no byte of its body, so that the server waits. Closed by
  * web_let_go(). Answers how many stand. */

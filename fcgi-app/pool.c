@@ -9,6 +9,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@ struct pool {
         int64_t started;
     } *workers;
     int count;
+    atomic_bool *busy;  /* of each worker; in memory they and the monitor share */
     int64_t not_before; /* no worker is started before this time */
     int64_t check_monitor_at; /* INT64_MAX: it runs, and its end is told by a signal */
     bool checked;       /* the database is one we can serve from */
@@ -37,6 +39,16 @@ struct pool {
     int64_t watchdog; /* microseconds between two signs of life for the service manager; 0: none wanted */
     int64_t sign_at;
 };
+
+/* In the monitor's process. */
+static void count_busy(struct monitor *m)
+{
+    const struct pool *p = m->service;
+    int busy = 0;
+    for (int i = 0; i < p->count; i++)
+        busy += p->busy[i];
+    metric_set(METRIC_WORKERS_BUSY, 0, busy);
+}
 
 static void start_worker(struct pool *p, struct worker *w)
 {
@@ -54,7 +66,7 @@ static void start_worker(struct pool *p, struct worker *w)
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     monitor_leave(p->monitor);
     if (getppid() == parent)
-        worker_run(p->app, p->listen_fd);
+        worker_run(p->app, p->listen_fd, &p->busy[w - p->workers]);
     db_release(&p->app->db);
     free(p->workers);
     exit(0);
@@ -83,6 +95,7 @@ static bool reap(struct pool *p, bool expected)
             if (w->pid != pid)
                 continue;
             w->pid = 0;
+            p->busy[i] = false;
             metric_add(METRIC_WORKER_DEATHS, 0, !expected);
             if (time_now() - w->started < SOON_US)
                 p->not_before = time_now() + BRAKE_US;
@@ -179,9 +192,13 @@ bool pool_run(struct app *app, int listen_fd, struct monitor *monitor, bool chec
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGCHLD);
     sigprocmask(SIG_BLOCK, &set, NULL);
+    size_t flags = (size_t)p.count * sizeof *p.busy;
     p.workers = calloc((size_t)p.count, sizeof *p.workers);
-    if (!p.workers)
+    p.busy = mmap(NULL, flags, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (!p.workers || p.busy == MAP_FAILED)
         abort();
+    monitor->look = count_busy;
+    monitor->service = &p;
     log_event(LOG_NOTICE, "started", log_int("workers", p.count));
     notify("READY=1"); /* connections are taken from here on, and wait for the workers at worst */
     for (int signal_number = 0; good && signal_number != SIGTERM && signal_number != SIGINT;) {
@@ -198,6 +215,7 @@ bool pool_run(struct app *app, int listen_fd, struct monitor *monitor, bool chec
     close(listen_fd); /* ours: connections wait on for our successor where a supervisor holds it too */
     stop_workers(&p, &set);
     monitor_close(monitor);
+    munmap(p.busy, flags);
     free(p.workers);
     log_event(LOG_NOTICE, "stopped");
     return good;

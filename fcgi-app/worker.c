@@ -119,7 +119,7 @@ static int watch(int listen_fd, int signal_fd)
     return epoll_fd;
 }
 
-void worker_run(struct app *app, int listen_fd)
+void worker_run(struct app *app, int listen_fd, atomic_bool *busy)
 {
     FCGX_Request fcgi;
     sigset_t set;
@@ -140,8 +140,12 @@ void worker_run(struct app *app, int listen_fd)
             continue;
         if (event.data.fd == signal_fd && !take_signals(app, signal_fd))
             break;
-        if (event.data.fd == listen_fd && FCGX_Accept_r(&fcgi) == 0)
-            serve(app, &fcgi);
+        if (event.data.fd == listen_fd) {
+            *busy = true; /* it may wait for the request itself, on a connection that was kept */
+            if (FCGX_Accept_r(&fcgi) == 0)
+                serve(app, &fcgi);
+            *busy = false;
+        }
     }
     FCGX_Free(&fcgi, 1);
     close(epoll_fd);

@@ -298,7 +298,7 @@ static bool schema_matches(int64_t version)
               log_int("database", version), log_int("program", SCHEMA_VERSION),
               log_text("hint", version > SCHEMA_VERSION
                                    ? "the database is newer than this program: upgrade the program"
-                                   : "run db/migrate.sh"));
+                                   : "run parleyctl migrate"));
     return false;
 }
 
@@ -319,7 +319,7 @@ enum error db_check(struct db *db, int connections, int patience_ms)
     enum error e = run_patiently(db, SQL_SCHEMA_VERSION, patience_ms, &res);
     if (e != OK) {
         log_event(e == ERR_UNAVAILABLE ? LOG_NOTICE : LOG_ERROR, "schema_unknown",
-                  log_text("hint", "is the database reachable, and was db/migrate.sh run?"));
+                  log_text("hint", "is the database reachable, and was parleyctl migrate run?"));
         return e;
     }
     struct row r = row_at(res, 0, NULL);

@@ -16,7 +16,9 @@ static struct {
     const char *program;
     enum log_level least;
     bool json;
-} sink = {"parley", LOG_INFO, false};
+    char *kept; /* NULL: lines are written */
+    size_t room;
+} sink = {.program = "parley", .least = LOG_INFO};
 
 struct line {
     char text[2048];
@@ -28,6 +30,12 @@ void log_setup(const char *program, enum log_level least, bool json)
     sink.program = program;
     sink.least = least;
     sink.json = json;
+}
+
+void log_keep(char *out, size_t size)
+{
+    sink.kept = out;
+    sink.room = size;
 }
 
 const char *log_level_name(enum log_level level)
@@ -125,12 +133,25 @@ static void put_pair(struct line *l, const char *key, const char *text, int64_t 
         l->len = start;
 }
 
+static void keep(const char *event, const struct log_field *fields)
+{
+    const char *why = event;
+    for (; fields->key; fields++)
+        if (fields->text && (!strcmp(fields->key, "reason") || !strcmp(fields->key, "hint")))
+            why = fields->text;
+    snprintf(sink.kept, sink.room, "%.*s", (int)strcspn(why, "\n"), why);
+}
+
 void log_write(enum log_level level, const char *event, const struct log_field *fields)
 {
     struct line l;
     char now[TIME_TEXT];
     if (level < sink.least)
         return;
+    if (sink.kept) {
+        keep(event, fields);
+        return;
+    }
     l.len = 0;
     time_format(time_now(), now);
     put_pair(&l, "time", now, 0);

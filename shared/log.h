@@ -4,6 +4,7 @@
 #define PARLEY_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_NOTICE, LOG_WARN, LOG_ERROR };
@@ -17,6 +18,10 @@ struct log_field {
 
 /* Once, before the first line. program names the source ("ws-daemon"), borrowed for ever. */
 void log_setup(const char *program, enum log_level least, bool json);
+
+/* For a program that talks to a person: lines are not written, but why the last one was (its reason or hint, up to
+ * the first line's end) is put into out, which the caller empties. Borrowed until it is called with NULL. */
+void log_keep(char *out, size_t size);
 
 /* Writes one line when level is high enough. fields end with a NULL key. */
 void log_write(enum log_level level, const char *event, const struct log_field *fields);

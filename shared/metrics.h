@@ -40,6 +40,7 @@ enum { POOL = 1, DAEMON = 2, COURIER = 4, EVERYBODY = POOL | DAEMON | COURIER };
       "from reading a request to having written its answer")                                                 \
     F(LOGINS, COUNTER, POOL, LOGIN, "parley_logins_total", "logins tried: ok, failed, throttled")            \
     F(WORKERS, GAUGE, POOL, NONE, "parley_pool_workers", "worker processes that run")                        \
+    F(WORKERS_BUSY, GAUGE, POOL, NONE, "parley_pool_workers_busy", "those that are at a request")            \
     F(WORKER_DEATHS, COUNTER, POOL, NONE, "parley_pool_worker_deaths_total",                                 \
       "worker processes that ended unasked, and were replaced")                                              \
     F(SOCKETS, GAUGE, DAEMON, DIALECT, "parley_sockets", "sockets that are open")                            \

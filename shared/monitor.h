@@ -20,6 +20,7 @@ struct monitor {
     monitor_check *health; /* for /healthz; NULL: that it answers is all */
     monitor_check *ready;  /* for /readyz, on top of health */
     void (*look)(struct monitor *m); /* before /metrics is written; NULL: nothing to look up */
+    const void *service;   /* for look */
     struct db db;          /* the monitor's own connection, for these three */
     int64_t asked_at;      /* when monitor_database() last asked */
     bool answered;         /* and whether there was an answer */

@@ -67,6 +67,20 @@ const struct sql_statement sql_admin[SQL_COUNT] = {
         "    AND " BY_ADMINISTRATOR " AND CASE WHEN $1::bigint IS NOT NULL THEN s.id = $1::bigint ELSE s.user_id = $2::bigint END ORDER BY s.id)"
         " SELECT count(*) FILTER (WHERE session_revoke(o.id)) AS ended FROM o"},
 
+    /* ---- tokens for scripts ---- */
+
+    /* user (NULL: all), limit -> those that are good, newest first */
+    [SQL_ADMIN_TOKENS] = {"admin_tokens",
+        "SELECT v.id, u.username, v.label, array_to_string(token_scopes(v.scopes), ' ') AS scopes,"
+        "       v.conversation_id AS conversation, v.created_at AS created, v.expires_at AS expires, v.used_at AS used"
+        "  FROM token_view v JOIN users u ON u.id = v.user_id"
+        " WHERE ($1::bigint IS NULL OR v.user_id = $1::bigint) AND v.is_good ORDER BY v.id DESC LIMIT $2::bigint"},
+
+    /* token, its ms (NULL: any) -> true; no row when it is not there */
+    [SQL_ADMIN_TOKEN_REVOKE] = {"admin_token_revoke",
+        "SELECT session_revoke(s.id) FROM sessions s WHERE s.id = $1::bigint AND s.dialect = 'token'"
+        " AND ($2::bigint IS NULL OR epoch_ms(s.created_at) = $2::bigint) AND s.revoked_at IS NULL AND " BY_ADMINISTRATOR},
+
     /* ---- looking ---- */
 
     /* () -> one row of figures. Messages are counted by their gap-free numbers, without reading them; users

@@ -13,11 +13,13 @@
     "i.hash, i.id, i.user_id, i.user_created_at, i.username, i.scopes, i.conversation_id, i.expires, i.revoked"
 
 const struct sql_statement sql_tokens[SQL_COUNT] = {
-    /* session that asks, user, hash, label, scopes, conversation (or NULL), its ms, lifetime in s (NULL: for
-     * ever), user_agent, address, request id, how many a user may have -> outcome, token */
+    /* session that asks (NULL: the administrator), user, hash, label, scopes, conversation (or NULL), its ms, lifetime in s (NULL: for
+     * ever), user_agent, address, request id, how many a user may have -> outcome, token. The audit log gets the
+     * label. */
     [SQL_TOKEN_CREATE] = {"token_create",
         "SELECT t.outcome, " TOKEN_COLUMNS("(t.shown)")
-        " FROM (SELECT audit_context($10, $11, $4) AS known) a CROSS JOIN LATERAL"
+        " FROM (SELECT audit_context($10, $11, CASE WHEN $1::bigint IS NULL THEN 'administrator: ' ELSE '' END || $4)"
+        "              AS known) a CROSS JOIN LATERAL"
         "      token_create($1::bigint, $2::bigint, $3::bytea, $4, CASE WHEN a.known THEN $5::bigint END,"
         "                   $6::bigint, $7::bigint, $8::bigint * interval '1 s', $9, $10, $12::bigint) t"},
 

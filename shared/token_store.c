@@ -41,7 +41,7 @@ enum error token_create(struct db *db, struct arena *a, const struct identity *m
     PGresult *res;
     secret_hash(secret, hash);
     query_init(&q, SQL_TOKEN_CREATE);
-    query_int(&q, me->session_id);
+    me->session_id ? query_int(&q, me->session_id) : query_null(&q);
     query_int(&q, me->user_id);
     query_bytes(&q, hash, sizeof hash);
     query_text(&q, t->label.s);

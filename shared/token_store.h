@@ -26,7 +26,8 @@ struct new_token {
     const struct caller *from;
 };
 
-/* ERR_TOO_MANY_TOKENS, ERR_CONVERSATION_NOT_FOUND, ERR_NOT_MEMBER, ERR_UNAUTHORIZED. */
+/* me without a session: an administrator makes it for that user, who has to be enabled (ERR_USER_NOT_FOUND).
+ * ERR_TOO_MANY_TOKENS, ERR_CONVERSATION_NOT_FOUND, ERR_NOT_MEMBER, ERR_UNAUTHORIZED. */
 MUSTCHECK enum error token_create(struct db *db, struct arena *a, const struct identity *me, const char *secret,
                                   const struct new_token *t, struct token_info *out);
 MUSTCHECK enum error token_list(struct db *db, struct arena *a, const struct identity *me, int64_t limit,

@@ -5,14 +5,18 @@ import os
 import signal
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from time import time
 
 import pytest
 
 from parley import ctl
+from parley.conv import conv_account
 from parley.front import Front
+from parley.metrics import value
 from parley.stack import Stack
+from parley.wait import eventually
 
 #: Guests and their messages come through the real limits of nginx; two daemons, so that each is asked.
 STACK = {"daemons": 2, "env": {"API_WORKERS": "2", "AUTH_WORKERS": "1"}}
@@ -49,9 +53,10 @@ def test_healthy_server_is_well_and_nothing_stays_of_the_visit(module_stack):
     code, verdicts = ctl.doctor(module_stack, module_stack.url)
     assert code == 0 and not bad(verdicts), verdicts
     for check in ("keys", "database", "schema", "clock", "reach", "authorization", "auth-pool", "address", "body-limit", "errors",
-                  "api-pool", "buffering", "upgrade", "daemons", "notify", "delivery", "log", "files", "disk"):
+                  "workers", "api-pool", "buffering", "events", "upgrade", "daemons", "notify", "delivery", "log", "files", "disk"):
         assert states(verdicts, check) == {"ok"}, (check, verdicts)
     assert len([v for v in verdicts if v["check"] == "notify"]) == 2
+    assert ["2 of 2" in v["says"] or "1 of 1" in v["says"] for v in verdicts if v["check"] == "workers"] == [True, True]
     assert guests(module_stack) == 0
 
 
@@ -98,7 +103,10 @@ BROKEN = {
                                "location ~ ^/(ws|"),
     "the pool is elsewhere": ("/api.sock", "/apis.sock", "reach", "upstream parley_api"),
     "the auth pool is elsewhere": ("/auth.sock", "/auths.sock", "auth-pool", "parley_auth"),
-    "the daemon is elsewhere": ("/ws.sock", "/wss.sock", "upgrade", "upstream parley_ws"),
+    "the daemon is elsewhere": ("/ws.sock", "/wss.sock", "upgrade", "upstream parley_ws", "events"),
+    "streams are collected": ("proxy_buffering off;\n", "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;\n", "events",
+                              "proxy_buffering off;"),
+    "streams go to a worker": ("'~^GET .*text/event-stream' 1;", "", "events", "$parley_waits"),
     "the API is nowhere": (REST, "location ~ ^/nowhere$ {", "reach", "fastcgi_pass parley_api"),
 }
 
@@ -243,6 +251,41 @@ def test_pool_whose_workers_hang_is_named(module_stack):
             os.kill(pid, signal.SIGCONT)
     assert code == 1 and "auth-pool" in bad(verdicts), verdicts
     assert guests(module_stack) == 0
+
+
+def test_pool_without_a_free_worker_is_named_by_its_metrics(module_stack):
+    """Two sends wait for a conversation that is locked; then their workers are stopped, so that they stay busy."""
+    alice, bob = conv_account(module_stack), conv_account(module_stack)
+    room = alice.group(bob)
+    lock = module_stack.db(autocommit=False)
+    with ThreadPoolExecutor(2) as pool, lock.cursor() as cur:
+        cur.execute("SELECT FROM conversations ORDER BY id DESC LIMIT 1 FOR UPDATE")
+        sends = [pool.submit(who.call, "POST", f"/api/v1/conversations/{room['id']}/messages", json={"body": "waits"}) for who in (alice, bob)]
+        eventually(lambda: value(module_stack, "fcgi-app", "parley_pool_workers_busy") == 2, 4, "both workers are busy")
+        workers = module_stack.workers("fcgi-app")
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            lock.rollback()
+            code, verdicts = ctl.doctor(module_stack, module_stack.url)
+        finally:
+            for pid in workers:
+                os.kill(pid, signal.SIGCONT)
+        assert {send.result().status_code for send in sends} <= {201, 503, 504}
+    lock.close()
+    assert code == 1 and bad(verdicts) >= {"workers"}, verdicts
+    found, = [v for v in verdicts if v["check"] == "workers" and v["state"] == "bad"]
+    assert "none of 2 workers" in found["says"] and "FCGI_WORKERS" in found["mend"]
+    assert states(verdicts, "workers") == {"ok", "bad"}         # the other pool
+
+
+def test_without_metrics_the_doctor_says_it_went_by_latency(module_stack, tmp_path):
+    """As from another machine: here by a file of settings that no running program was started with."""
+    copy = tmp_path / "parley.env"
+    copy.write_bytes((module_stack.var / "conf/parley.env").read_bytes())
+    code, verdicts = ctl.doctor(module_stack, "--config", copy, module_stack.url)
+    assert code == 0 and states(verdicts, "workers") == {"skipped"} and states(verdicts, "api-pool") == {"ok"}, verdicts
+    assert "how long requests take" in [v["says"] for v in verdicts if v["check"] == "workers"][0]
 
 
 def test_daemon_that_listens_elsewhere_is_named():

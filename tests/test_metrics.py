@@ -253,6 +253,39 @@ def test_a_killed_worker_takes_no_numbers_along(stack, alice):
     eventually(lambda: value(stack, "fcgi-app", "parley_pool_workers") == 4)
 
 
+def test_a_worker_is_busy_while_it_is_at_a_request(stack, alice, bob):
+    def busy():
+        return value(stack, "fcgi-app", "parley_pool_workers_busy")
+    alice.make_message(bob, "first")
+    lock = stack.db(autocommit=False)
+    with lock.cursor() as cur, ThreadPoolExecutor(2) as pool:
+        eventually(lambda: busy() == 0, 5, "all are free")
+        cur.execute("SELECT FROM conversations FOR UPDATE")
+        sends = [pool.submit(alice.send, bob, f"waits {i}") for i in range(2)]
+        eventually(lambda: busy() == 2, 4, "two are busy")
+        waiting = [row[0] for row in stack.query("SELECT pid FROM pg_locks WHERE NOT granted")]
+        assert len(waiting) >= 1
+        lock.rollback()
+        assert {send.result().status_code for send in sends} == {201}
+    lock.close()
+    eventually(lambda: busy() == 0, 5, "all are free again")
+
+
+def test_a_worker_killed_at_a_request_is_not_busy_for_ever(stack, alice, bob):
+    alice.make_message(bob, "first")
+    lock = stack.db(autocommit=False)
+    with lock.cursor() as cur, ThreadPoolExecutor(1) as pool:
+        cur.execute("SELECT FROM conversations FOR UPDATE")
+        send = pool.submit(alice.send, bob, "lost")
+        eventually(lambda: value(stack, "fcgi-app", "parley_pool_workers_busy") == 1, 4, "one is busy")
+        for pid in stack.workers():
+            procs.kill(pid, signal.SIGKILL)
+        eventually(lambda: value(stack, "fcgi-app", "parley_pool_workers_busy") == 0, 4, "none is")
+        lock.rollback()
+        assert send.result().status_code == 502
+    lock.close()
+
+
 def test_the_monitor_holds_none_of_the_services_sockets(stack, alice):
     with DmSocket(stack, alice.token):
         for service in SERVICES:

@@ -6,12 +6,14 @@ import os
 import pty
 import stat
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 import pytest
 import requests
 
 from parley import ctl, keys
-from parley.api import account
+from parley.api import Dm, account
 from parley.conv import Conv
 from parley.sockets import dm_socket
 from parley.stack import binary
@@ -198,6 +200,22 @@ def test_erased_user_leaves_others_conversations_whole(module_stack, alice, bob)
     assert account(module_stack, name).name == name
 
 
+def test_mail_on_its_way_does_not_keep_the_address_of_who_is_erased(module_stack, alice):
+    address = alice.user["email"]
+    module_stack.query("INSERT INTO mail_outbox (kind, recipient, next_attempt_at) VALUES ('reset', %s, now() + interval '1 hour')", address)
+    conn = module_stack.db(autocommit=False)
+    with conn.cursor() as courier, ThreadPoolExecutor(1) as pool:
+        courier.execute("UPDATE mail_outbox SET next_attempt_at = '-infinity' WHERE kind = 'reset' AND recipient = %s", (address,))
+        courier.execute("SELECT recipient FROM mail_claim('\\x00', interval '1 minute')")
+        assert courier.fetchall() == [(address,)]
+        erasure = pool.submit(ctl.ask, module_stack, "user", "delete", alice.name, "--yes")
+        eventually(lambda: erasure.done() or module_stack.query("SELECT pid FROM pg_locks WHERE NOT granted"), 10, "it waits for the courier")
+        conn.commit()
+        erasure.result()
+    conn.close()
+    assert not [t for t in everything(module_stack) if address in t]
+
+
 def test_erasing_can_include_what_they_wrote(module_stack, alice, bob):
     sent = alice.make_message(bob, "regretted words")
     answer = bob.make_message(alice, "the answer stays")
@@ -224,26 +242,29 @@ def test_erasing_asks_first(module_stack, alice):
 
 def test_export_of_a_user_has_all_of_theirs_and_no_secret(module_stack, alice, bob, tmp_path):
     alice.make_message(bob, 'mine, with "quotes" and ü')
+    script(module_stack, alice, "--scope", "send,read")
     bob.make_message(alice, "not mine")
     eventually(lambda: not module_stack.query("SELECT id FROM mail_outbox WHERE state = 'pending'"), 10, "the mail is sent")
     assert ctl.run(module_stack, "user", "export", alice.name, "--output", tmp_path / "out.json").returncode == 0
     assert stat.S_IMODE((tmp_path / "out.json").stat().st_mode) == 0o600
     data = json.loads((tmp_path / "out.json").read_text())
-    assert data["account"][0]["email"] == alice.user["email"] and len(data["sessions"]) == 1
+    login_session, token = data["sessions"]
+    assert data["account"][0]["email"] == alice.user["email"] and "label" not in login_session
+    assert (token["label"], token["scopes"], token["expires_at"], token["used_at"]) == ("cron", ["read", "send"], None, None)
     assert [m["content"] for m in data["messages"]] == ['mine, with "quotes" and ü']
     assert data["conversations"][0]["with"] == bob.name
     assert "hash" not in json.dumps(data) and "not mine" not in json.dumps(data)
     assert json.loads(ctl.run(module_stack, "user", "export", alice.name).stdout) == data
 
 
-# ---------------------------------------------------------------------- tokens and sessions
+# ---------------------------------------------------------------------- sessions
 
-def test_token_is_good_until_its_session_is_revoked(module_stack, alice):
-    made = ctl.ask(module_stack, "token", alice.name, "--ttl", 600)
+def test_access_token_is_good_until_its_session_is_revoked(module_stack, alice):
+    made = ctl.ask(module_stack, "session", "create", alice.name, "--ttl", 600)
     assert made["expires_in"] == 600 and me(module_stack, made["access_token"]).status_code == 200
-    assert ctl.run(module_stack, "token", alice.name).stdout.count(".") == 2
+    assert ctl.run(module_stack, "session", "create", alice.name).stdout.count(".") == 2
     shown = [s for s in ctl.ask(module_stack, "session", "list", alice.name) if s["id"] == made["session"]]
-    assert shown[0]["user_agent"] == "parleyctl token"
+    assert shown[0]["user_agent"] == "parleyctl session create"
     with dm_socket(alice, token_in_url=False) as sock:
         ctl.ask(module_stack, "session", "revoke", made["session"])
         assert me(module_stack, made["access_token"]).status_code == 401
@@ -257,8 +278,97 @@ def test_token_is_good_until_its_session_is_revoked(module_stack, alice):
 
 def test_disabled_user_gets_no_token(module_stack, alice):
     ctl.ask(module_stack, "user", "disable", alice.name)
-    assert "disabled" in fails(module_stack, EX_NOUSER, "token", alice.name)
-    assert "dialect" in fails(module_stack, EX_USAGE, "token", alice.name, "--dialect", "klingon")
+    assert "disabled" in fails(module_stack, EX_NOUSER, "session", "create", alice.name)
+    assert "disabled" in fails(module_stack, EX_NOUSER, "token", "create", alice.name, "--label", "cron")
+    assert "dialect" in fails(module_stack, EX_USAGE, "session", "create", alice.name, "--dialect", "klingon")
+
+
+# ---------------------------------------------------------------------- tokens for scripts
+
+def script(module_stack, user, *options):
+    """(id, secret) of a new token."""
+    made = ctl.ask(module_stack, "token", "create", user.name, "--label", "cron", *options)
+    return made["id"], made["secret"]
+
+
+def test_scripts_token_does_what_its_scopes_say(module_stack, alice, bob):
+    _, reads = script(module_stack, alice)
+    _, sends = script(module_stack, alice, "--scope", "read, send")
+    assert me(module_stack, reads).json()["id"] == alice.id
+    assert Dm(module_stack, reads).send(bob, "from cron").status_code == 403
+    assert Dm(module_stack, sends).send(bob, "from cron").status_code == 201
+    with dm_socket(Dm(module_stack, sends)):       # the daemons know it, too
+        pass
+
+
+def test_secret_of_a_token_is_printed_once_and_alone(module_stack, alice):
+    done = ctl.run(module_stack, "token", "create", alice.name, "--label", "Sicherung ü")
+    secret = done.stdout.rstrip("\n")
+    assert done.returncode == 0 and done.stdout == secret + "\n" and not done.stderr
+    assert me(module_stack, secret).status_code == 200
+    listed = ctl.run(module_stack, "token", "list", alice.name).stdout
+    assert "Sicherung ü" in listed and secret not in listed
+    assert not [row for row in everything(module_stack) if secret in row]
+
+
+def test_tokens_are_listed_of_one_user_or_all(module_stack, alice, bob):
+    room = as_conv(alice).group(bob)
+    number, secret = script(module_stack, alice, "--scope", "admin,read,send", "--conversation", room["id"], "--expires", 30)
+    other, _ = script(module_stack, bob)
+    me(module_stack, secret)
+    row, = ctl.ask(module_stack, "token", "list", alice.name)
+    assert (row["id"], row["username"], row["label"], row["scopes"]) == (number, alice.name, "cron", "read send admin")
+    assert ctl.ask(module_stack, "conversation", "show", row["conversation"])["id"] == row["conversation"]
+    assert days_between(row["created"], row["expires"]) == 30
+    every = [t["id"] for t in ctl.ask(module_stack, "token", "list")]
+    assert every.index(other) < every.index(number)
+    assert [t["id"] for t in ctl.ask(module_stack, "token", "list", "--limit", 1)] == every[:1]
+    row, = ctl.ask(module_stack, "token", "list", bob.name)
+    assert row["expires"] is None and row["conversation"] is None and row["scopes"] == "read"
+
+
+def days_between(earlier, later):
+    return (datetime.fromisoformat(later.rstrip("Z")) - datetime.fromisoformat(earlier.rstrip("Z"))).days
+
+
+def test_revoked_token_is_refused_at_once(module_stack, alice):
+    number, secret = script(module_stack, alice)
+    kept, good = script(module_stack, alice)
+    with dm_socket(Dm(module_stack, secret)) as sock:
+        assert ctl.ask(module_stack, "token", "revoke", number) == {"id": number}
+        assert me(module_stack, secret).status_code == 401
+        sock.expect_close(4001)
+    assert me(module_stack, good).status_code == 200 and alice.me().status_code == 200
+    assert "no token" in fails(module_stack, EX_DATAERR, "token", "revoke", number)
+    # A login is no token, and a token is known by its UUID, too.
+    login_session = [s["id"] for s in ctl.ask(module_stack, "session", "list", alice.name) if s["dialect"] != "token"][0]
+    assert "no token" in fails(module_stack, EX_DATAERR, "token", "revoke", login_session)
+    uuid, = [t["id"] for t in alice.call("GET", "/api/v1/tokens").json()["tokens"]]
+    assert ctl.ask(module_stack, "token", "revoke", uuid) == {"id": kept}
+
+
+@pytest.mark.parametrize("options,status,word", [
+    ([], EX_USAGE, "--label"), (["--label", ""], EX_DATAERR, "label"), (["--label", "x" * 101], EX_DATAERR, "label"),
+    (["--label", "x", "--scope", "write"], EX_USAGE, "write"), (["--label", "x", "--scope", ""], EX_USAGE, "--scope"),
+    (["--label", "x", "--expires", "0"], EX_USAGE, "--expires"), (["--label", "x", "--expires", "soon"], EX_USAGE, "--expires"),
+    (["--label", "x", "--conversation", "999999999"], EX_DATAERR, "conversation"),
+    (["--label", "x", "--conversation", "tuesday"], EX_USAGE, "tuesday"),
+])
+def test_token_nobody_could_use_is_not_made(module_stack, alice, options, status, word):
+    assert word in fails(module_stack, status, "token", "create", alice.name, *options)
+    assert ctl.ask(module_stack, "token", "list", alice.name) == []
+
+
+def test_token_for_a_conversation_of_others_is_not_made(module_stack, alice, bob):
+    room = as_conv(bob).group()
+    assert "not" in fails(module_stack, EX_DATAERR, "token", "create", alice.name, "--label", "x", "--conversation", room["id"])
+
+
+def test_tokens_stand_in_the_audit_log_as_the_administrators(module_stack, alice):
+    number, _ = script(module_stack, alice)
+    ctl.ask(module_stack, "token", "revoke", number)
+    assert module_stack.query("SELECT kind, detail, address FROM audit_log WHERE session_id = %s ORDER BY id", number) == \
+        [("token_created", "administrator: cron", None), ("token_revoked", "administrator", None)]
 
 
 # ---------------------------------------------------------------------- keys
@@ -347,6 +457,11 @@ def test_usage_is_told(module_stack):
                  ["user", "list", "--limit", "many"], ["user", "list", "--limit"], ["session", "revoke"]):
         done = ctl.run(module_stack, *args)
         assert done.returncode == EX_USAGE and done.stderr and not done.stdout, (args, done)
+
+
+def test_half_a_command_is_told_how_to_go_on(module_stack):
+    assert "list, create, revoke" in fails(module_stack, EX_USAGE, "token", "somebody")
+    assert "no command frobnicate" in fails(module_stack, EX_USAGE, "frobnicate")
 
 
 def test_errors_are_json_where_json_was_asked_for(module_stack):

@@ -6,6 +6,7 @@ import pty
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -126,17 +127,51 @@ def test_import_into_a_younger_cluster_moves_transaction_ids_down(module_stack, 
     assert run_sql(module_stack, sees, name_of(url)) == run_sql(module_stack, sees, "parley") != []
 
 
-def test_progress_is_drawn_on_a_terminal_only(module_stack, talk):
-    command = [binary("parleyctl"), "--config", str(module_stack.var / "conf/parley.env"), "export"]
+BAR = re.compile(r"(\w+) \[(#*)( *)\] +(\d+) %")
+
+
+def on_a_terminal(stack, *args, env=None, terminals=("stderr",)):
+    """(standard output, what stood on the terminal) of parleyctl whose `terminals` are one."""
     mine, theirs = pty.openpty()
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs)
+    streams = {"stdout": subprocess.PIPE, **dict.fromkeys(terminals, theirs)}
+    process = subprocess.Popen([binary("parleyctl"), "--config", str(stack.var / "conf/parley.env"), *map(str, args)],
+                               stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})}, **streams)
     os.close(theirs)
-    process.communicate(timeout=30)
-    assert process.returncode == 0
-    shown = os.read(mine, 65536).decode()
-    os.close(mine)
-    assert "export [" in shown and "100 %" in shown
+    with ThreadPoolExecutor(1) as pool:
+        shown = pool.submit(read_all, mine)     # a terminal that nobody reads holds up who writes
+        out = process.communicate(timeout=30)[0]
+        assert process.returncode == 0
+        return (out or b"").decode(), shown.result()
+
+
+def read_all(fd):
+    shown = b""
+    try:
+        while more := os.read(fd, 65536):
+            shown += more
+    except OSError:         # the other end is closed
+        pass
+    os.close(fd)
+    return shown.decode()
+
+
+def test_progress_of_export_and_import_is_drawn_on_a_terminal(module_stack, talk, empty, tmp_path):
+    file = tmp_path / "server.jsonl"
+    url = empty()
+    for what, args, env in (("export", ["export", "--output", file], None), ("import", ["import", file], {"DATABASE_URL": url})):
+        shown = on_a_terminal(module_stack, *args, env=env)[1]
+        bars = [(name, len(full), len(full + rest), int(percent)) for name, full, rest, percent in BAR.findall(shown)]
+        assert bars[0] == (what, 0, 40, 0) and bars[-1] == (what, 40, 40, 100), shown
+        assert [b[3] for b in bars] == sorted(b[3] for b in bars) and {b[2] for b in bars} == {40}
+        assert shown.startswith("\r") and shown.endswith("\r\n") and shown.count("\n") == 1       # one line, redrawn
+
+
+def test_progress_is_drawn_nowhere_else(module_stack, talk):
     assert ctl.run(module_stack, "export").stderr == ""
+    assert on_a_terminal(module_stack, "--json", "export")[1] == ""
+    # Not between the lines of an export that goes to the terminal itself.
+    shown = on_a_terminal(module_stack, "export", terminals=("stdout", "stderr"))[1]
+    assert all(isinstance(json.loads(line), dict) for line in shown.splitlines())
 
 
 def test_erased_account_in_an_export_stays_erased(module_stack, empty):
@@ -202,19 +237,6 @@ def test_bash_completes_commands_and_options():
 
 # ---------------------------------------------------------------------- the pages
 
-def table():
-    """{command: (arguments, sentence, options)} as --help tells them."""
-    top = subprocess.run([binary("parleyctl"), "--help"], capture_output=True, text=True, check=True).stdout
-    found = {}
-    for line in top.partition("Commands:\n")[2].partition("\n\n")[0].splitlines():
-        usage = re.match(r"  ((?:[a-z]+ ?)+?)(?: (\[?[A-Z]+\]?(?: \[[A-Z]+\])?))? +(?=[A-Z][a-z])(.*)$", line)
-        assert usage, line
-        text = subprocess.run([binary("parleyctl"), *usage[1].split(), "--help"], capture_output=True, text=True, check=True).stdout
-        own = text.partition("Options:\n")[2].partition("  --config ")[0]
-        found[usage[1].strip()] = (usage[2] or "", usage[3], re.findall(r"^  --(\S+)", own, re.M))
-    return found
-
-
 def test_man_page_explains_every_command_and_option_and_no_other():
     source = (PAGES / "parleyctl.1").read_text()
     section = source.partition(".Sh COMMANDS")[2].partition("\n.Sh ")[0]
@@ -222,7 +244,7 @@ def test_man_page_explains_every_command_and_option_and_no_other():
     for item in re.split(r"^\.It Ic ", section, flags=re.M)[1:]:
         name = item.splitlines()[0].split(" Oo ")[0].split(" Op ")[0].split(" Ar ")[0].strip()
         explained[name] = sorted(re.findall(r"^\.It Fl Fl (\S+)", item, re.M))
-    assert explained == {name: sorted(options) for name, (_, _, options) in table().items()}
+    assert explained == {name: sorted(options) for name, (_, _, options) in ctl.table().items()}
 
 
 @pytest.mark.parametrize("page", sorted(p.name for p in PAGES.glob("*.[1-8]")))

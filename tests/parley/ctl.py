@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 
 from .stack import binary
@@ -27,3 +28,16 @@ def doctor(stack, *args, timeout=90, **options):
     done = run(stack, "--json", "doctor", *args, timeout=timeout, **options)
     assert done.returncode in (0, 1), (done.returncode, done.stdout, done.stderr)
     return done.returncode, json.loads(done.stdout)
+
+
+def table():
+    """{command: (arguments, sentence, options)} as --help tells them."""
+    top = subprocess.run([binary("parleyctl"), "--help"], capture_output=True, text=True, check=True).stdout
+    found = {}
+    for line in top.partition("Commands:\n")[2].partition("\n\n")[0].splitlines():
+        usage = re.match(r"  ((?:[a-z]+ ?)+?)(?: (\[?[A-Z]+\]?(?: \[[A-Z]+\])?))? +(?=[A-Z][a-z])(.*)$", line)
+        assert usage, line
+        text = subprocess.run([binary("parleyctl"), *usage[1].split(), "--help"], capture_output=True, text=True, check=True).stdout
+        own = text.partition("Options:\n")[2].partition("  --config ")[0]
+        found[usage[1].strip()] = (usage[2] or "", usage[3], re.findall(r"^  --(\S+)", own, re.M))
+    return found

@@ -186,6 +186,27 @@ static void test_levels_have_names(void **state)
                  log_level_parse("inf", &level));
 }
 
+static void test_what_is_kept_is_not_written(void **state)
+{
+    struct caught c;
+    char why[16] = "";
+    (void)state;
+    log_setup("unit", LOG_WARN, false);
+    log_keep(why, sizeof why);
+    stderr_catch(&c);
+    log_event(LOG_NOTICE, "below", log_text("reason", "nobody asked"));
+    assert_string_equal(why, "");
+    log_event(LOG_WARN, "something", log_int("user", 42), log_text("reason", "refused\nand more"));
+    assert_string_equal(why, "refused");
+    log_event(LOG_ERROR, "something", log_text("hint", "0123456789abcdefghij"));
+    assert_string_equal(why, "0123456789abcde");
+    log_event(LOG_ERROR, "bare");
+    assert_string_equal(why, "bare");
+    log_keep(NULL, 0);
+    stderr_release(&c);
+    assert_string_equal(c.text, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_keys_too_long_for_the_line_are_left_out),
         cmocka_unit_test(test_lines_below_the_level_are_not_written),
         cmocka_unit_test(test_levels_have_names),
+        cmocka_unit_test(test_what_is_kept_is_not_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
