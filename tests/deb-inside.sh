@@ -29,7 +29,7 @@ soon() { for _ in {1..100}; do ! "$@" || return 0; sleep 0.1; done; return 1; }
 
 # ---- installed, with the defaults
 
-check "installs with its defaults" install_package ./first.deb
+check "installs with its defaults" install_package ./old.deb
 grep -E '^(migrate:|parley:)' last | sed 's/^/      /' || true
 check "made its user" id parley
 check "its settings are closed to others" has_mode /etc/parley/parley.env "640 root:parley"
@@ -105,7 +105,7 @@ talk() {
 talk & talker=$!
 sleep 1
 before=$(systemctl show -P MainPID parley-api)
-check "upgrades to a later version" install_package ./later.deb
+check "upgrades to a later version" install_package ./parley.deb
 sleep 2
 touch enough
 wait $talker
@@ -122,7 +122,7 @@ check "no request was refused" test ! -s refused
 check "is removed" apt-get -qy remove parley
 check "its settings stay" test -e /etc/parley/parley.env
 check "its data stay" test "$(runuser -u postgres -- psql -XAtqc 'SELECT count(*) FROM messages' parley)" -gt 2
-check "is installed again" install_package ./later.deb
+check "is installed again" install_package ./parley.deb
 check "and runs" soon running
 check "with its data" test "$(stored 'the first')" = 1
 echo 'parley parley/purge boolean true' | debconf-set-selections
