@@ -93,29 +93,59 @@ sed 's/^/      /' last
 
 # ---- upgraded while people talk
 
-talk() {
+talk() {        # until told otherwise; what was answered with 201 is acknowledged
     local n=0
     : >acknowledged
     : >refused
     while [ ! -e enough ]; do
         n=$((n + 1))
-        if send "upgrade $n"; then echo $n >>acknowledged; else echo "$n $?" >>refused; fi
+        if send "upgrade $n"; then echo "upgrade $n" >>acknowledged; else echo "$n $?" >>refused; fi
     done
 }
+poll() { curl -sf -m 20 -D polled -H "Authorization: Bearer $ALICE" -H 'Accept: text/plain' "$URL/api/v1/events?type=message&$1"; }
+cursor() { sed -n 's/^x-next-cursor: *\([^[:space:]]*\).*/\1/Ip' polled; }
+hear() {        # the same, by long polls from a cursor on, until all of it was told
+    local at
+    : >heard
+    poll wait=0 >/dev/null
+    at=$(cursor)
+    until [ -e heard_enough ]; do
+        if poll "wait=2&after=$at" >page; then
+            cut -f 7 page >>heard
+            at=$(cursor)
+        else
+            sleep 0.2
+        fi
+    done
+}
+schema() { as_parley "SELECT string_agg(left(name, 4), ' ' ORDER BY version) FROM schema_migrations"; }
+everything_was_heard() { cmp <(sort acknowledged) <(sort heard); }
+
+hear & hearer=$!
 talk & talker=$!
 sleep 1
 before=$(systemctl show -P MainPID parley-api)
-check "upgrades to a later version" install_package ./parley.deb
+old_schema=$(schema)
+said_before=$(wc -l <acknowledged)
+check "upgrades to this version" install_package ./parley.deb
+grep '^migrate:' last | sed 's/^/      /' || true
+said_until=$(wc -l <acknowledged)
 sleep 2
 touch enough
 wait $talker
-check "the later version is installed" bash -c "dpkg-query -W -f '\${Version}' parley | grep later1"
+check "this version is installed" bash -c "dpkg-query -W -f '\${Version}' parley | grep -v before"
+check "the upgrade migrated the database" test "$(schema | wc -w)" -gt "$(wc -w <<<"$old_schema")"
+echo "      from $old_schema to $(schema)"
 check "its programs were restarted" test "$(systemctl show -P MainPID parley-api)" != "$before"
 check "all of it runs" soon running
-echo "      $(wc -l <acknowledged) messages acknowledged meanwhile, $(wc -l <refused) refused: $(tr '\n' ' ' <refused)"
+echo "      $(wc -l <acknowledged) messages acknowledged ($((said_until - said_before)) of them while it was upgraded), $(wc -l <refused) refused: $(tr '\n' ' ' <refused)"
+check "people talked while it was upgraded" test $((said_until - said_before)) -gt 20
 check "every acknowledged message is there" test "$(stored 'upgrade %')" -ge "$(wc -l <acknowledged)"
 check "none of them twice" test "$(as_parley "SELECT count(*) - count(DISTINCT content) FROM messages")" = 0
 check "no request was refused" test ! -s refused
+check "who polls was told each of them, once" soon everything_was_heard
+touch heard_enough
+wait $hearer
 
 # ---- kept by a removal, gone with a purge
 

@@ -23,7 +23,7 @@ def installed(directory, stack):
                    stdin=subprocess.DEVNULL, capture_output=True)
     share = Path(directory) / "usr/share/parley"
     here = [("/run/parley/ws-1.sock", stack.daemon_socket(1)), ("/run/parley", f"{stack.var}/run"),
-            ("/usr/libexec/parley", f"{stack.var}/bin"), ("/etc/parley/parley.env", f"{stack.var}/conf/parley.env")]
+            ("/usr/libexec/parley", f"{stack.var}/bin"), ("/etc/parley/cgi.env", f"{stack.var}/conf/parley.env")]
     texts = {}
     for name in ("nginx/http.conf", "nginx/server.conf", "apache.conf", "apache-cgi.conf"):
         text = (share / name).read_text()
