@@ -35,11 +35,7 @@ check "made its user" id parley
 check "its settings are closed to others" has_mode /etc/parley/parley.env "640 root:parley"
 check "uses the local PostgreSQL as its own user" grep "^DATABASE_URL=.*dbname='parley' user='parley'" /etc/parley/parley.env
 check "the schema is there" as_parley 'SELECT max(version) FROM schema_migrations'
-check "its units are valid" bash -c 'systemd-analyze verify --man=no $(systemctl list-unit-files "parley*" --no-legend --plain | cut -d " " -f 1 | sed "s/@\./@1./") 2>&1 | grep -v "nothing to do" | tee /dev/stderr | (! grep parley)'
 check "all of it runs" soon running
-for service in parley-api parley-auth parley-ws@1 parley-courier; do
-    echo "      $(systemd-analyze security --no-pager $service.service 2>/dev/null | tail -n 1 | sed 's/^[^O]*//')"
-done
 check "starts with the machine" systemctl is-enabled parley.target
 for port in 9461 9462 9463 9471; do
     check "says at port $port that it is ready" soon curl -sf "http://127.0.0.1:$port/readyz"
@@ -146,6 +142,10 @@ check "no request was refused" test ! -s refused
 check "who polls was told each of them, once" soon everything_was_heard
 touch heard_enough
 wait $hearer
+check "its units are valid" bash -c 'systemd-analyze verify --man=no $(systemctl list-unit-files "parley*" --no-legend --plain | cut -d " " -f 1 | sed "s/@\./@1./") 2>&1 | grep -v "nothing to do" | tee /dev/stderr | (! grep parley)'
+for service in parley-api parley-auth parley-ws@1 parley-courier; do
+    echo "      $(systemd-analyze security --no-pager $service.service 2>/dev/null | tail -n 1 | sed 's/^[^O]*//')"
+done
 
 # ---- kept by a removal, gone with a purge
 

@@ -86,7 +86,7 @@ machine() {
     touch "$root/test/output"
     tail -f "$root/test/output" &
     follow=$!
-    timeout 900 systemd-nspawn -q -D "$root" --register=no --keep-unit --private-network --resolv-conf=off -b \
+    timeout 900 systemd-nspawn -q -D "$root" -M "parley-test-$$" --register=no --keep-unit --private-network --resolv-conf=off -b \
         </dev/null >"$work/console.log" 2>&1 || true
     sleep 1
     kill $follow
