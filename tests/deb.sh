@@ -55,19 +55,19 @@ make_base() {
     quietly debootstrap.log debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,ca-certificates,curl bookworm "$base"
 }
 
-# ---- machine NAME: boots, does tests/NAME.sh and powers off. It has no network then, so what it may want is
-# fetched before.
+# ---- machine NAME [PACKAGE…]: boots, does tests/NAME.sh and powers off. It has no network then, so what it wants is
+# fetched before: what Parley depends on and recommends, and these besides.
 
 machine() {
-    local root=$work/$1 recommended=${2:-}
+    local root=$work/$1
     cp -a --reflink=auto "$base" "$root"
     mkdir "$root/test"
     cp "$package" "$root/test/parley.deb"
     [ ! -e "$work/old.deb" ] || cp "$work/old.deb" "$root/test/old.deb"
     say "fetching what it depends on and recommends"
     cp /etc/resolv.conf "$root/etc/resolv.conf"
-    # shellcheck disable=SC2086  # a list of words
-    quietly fetch.log chroot "$root" sh -c 'apt-get -q update && apt-get -qy --download-only install "$@"' - /test/parley.deb systemd-sysv $recommended
+    quietly fetch.log chroot "$root" sh -c 'apt-get -q update && apt-get -qy --download-only install /test/parley.deb nginx systemd-sysv'
+    [ $# = 1 ] || quietly fetch.log chroot "$root" apt-get -qy --download-only --no-install-recommends install "${@:2}"
     install -m 755 "tests/$1.sh" "$root/test/inside"
     mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
     cat >"$root/etc/systemd/system/deb-test.service" <<-EOF
@@ -99,7 +99,7 @@ machine() {
 for name; do
     case $name in
     deb-inside) build_old; machine deb-inside ;;
-    walk) machine walk "jq cron apache2 php-fpm python3" ;;
+    walk) machine walk jq cron apache2 php-fpm python3 ;;
     *) say "there is no test $name"; exit 64 ;;
     esac
 done

@@ -244,6 +244,13 @@ def test_pool_whose_workers_hang_is_named(module_stack):
     assert guests(module_stack) == 0
 
 
+def test_daemon_that_was_just_restarted_is_not_missed(module_stack):
+    """What it was before is in the database for a while."""
+    module_stack.seconds_to_respawn("ws-daemon", module_stack.kill("ws-daemon", signal.SIGTERM))
+    code, verdicts = ctl.doctor(module_stack, module_stack.url)
+    assert [v["state"] for v in verdicts if v["check"] == "daemons"] == ["ok"], verdicts
+
+
 def test_daemon_that_listens_elsewhere_is_named():
     """As behind a pooler: LISTEN is accepted, and nothing is ever heard. Here it is another database."""
     with Stack() as stack:

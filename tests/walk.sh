@@ -26,7 +26,7 @@ said() { cut -c 1-180 /test/said | grep -v '^$' | head -n "$LINES_MOST" | sed 's
 # try COMMANDS [PATTERN]: by root; they succeed and say PATTERN (extended, anywhere). What they set stays set.
 try() {
     shown "$1"
-    eval "$1" >/test/said 2>&1 || { said; wrong "status $?"; }
+    eval "$1" >/test/said 2>&1 || wrong "status $?"
     said
     grep -Eq -- "${2:-}" /test/said || wrong "it does not say $2"
 }
@@ -42,11 +42,19 @@ fails() {
 # you COMMANDS [PATTERN]: the same by a user who is nobody in particular, in a shell of its own.
 you() {
     shown "$1"
-    as_you "$1" >/test/said 2>&1 || { said; wrong "status $?"; }
+    as_you "$1" >/test/said 2>&1 || wrong "status $?"
     said
     grep -Eq -- "${2:-}" /test/said || wrong "it does not say $2"
 }
 as_you() { runuser -l you -c "set -euo pipefail; cd; $1"; }
+# by USER COMMANDS [PATTERN]: a document's box, by the user it is for.
+by() {
+    shown "$2" | sed "1s/^/($1) /"
+    echo "$2" >/test/box
+    runuser -u "$1" -- bash -euo pipefail /test/box >/test/said 2>&1 || wrong "status $?"
+    said
+    grep -Eq -- "${3:-}" /test/said || wrong "it does not say $3"
+}
 soon() {        # soon SECONDS CONDITION: as commands that succeed within so many seconds
     local until=$((SECONDS + $1))
     until (eval "$2") >/test/soon 2>&1; do
@@ -58,7 +66,7 @@ soon() {        # soon SECONDS CONDITION: as commands that succeed within so man
 snippet() { zcat -f $DOC/scripts.md* | sed -n "/^<!-- $1 -->\$/,/^\`\`\`\$/p" | sed -e '1,2d' -e '$d'; }
 box() { zcat -f "$DOC/$1"* | awk -v RS='```' -v want="$2" 'NR % 2 == 0 && index($0, want) { sub(/^[^\n]*\n/, ""); printf "%s", $0; exit }'; }
 here() { sed -e "s|http://127.0.0.1:8080|$HOST|g"; }
-sudo() {        # root does without
+sudo() {        # root does without, and changes to another user for one command only
     if [ "$1" = -u ]; then local as=$2; shift 2; runuser -u "$as" -- "$@"; else "$@"; fi
 }
 # The access token of a login, for what a script's own token may not do.
@@ -79,7 +87,7 @@ apt --no-install-recommends install cron jq python3 apache2 php-fpm >/test/said 
 systemctl disable --now -q apache2
 useradd -m -s /bin/bash you
 try 'systemctl is-active parley.target parley-api parley-auth parley-ws@1 parley-courier' '^active$'
-try 'cat /etc/parley/parley.env | grep -E "^[A-Z]"' DATABASE_URL
+try 'grep -E "^[A-Z]" /etc/parley/parley.env | sed "s/password=.*/password=…/"' DATABASE_URL
 
 item "B5: TLS, in a server block that has a PHP site already (admin.md, TLS)"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout /etc/ssl/private/chat.example.org.key \
@@ -93,9 +101,7 @@ PHP_SITE='    root /var/www/html;
 box admin.md 'include snippets/parley.conf' | awk -v site="$PHP_SITE" '/^}/ { print site } { print }' >/etc/nginx/sites-available/chat
 ln -s ../sites-available/chat /etc/nginx/sites-enabled/chat
 try 'cat /etc/nginx/sites-enabled/chat' 'include snippets/parley.conf'
-sed -i "s|^PUBLIC_URL=.*|PUBLIC_URL=$HOST|" /etc/parley/parley.env
 systemctl start php8.2-fpm nginx
-systemctl restart parley-api parley-auth parley-ws@1
 LINES_MOST=30
 try "$(box admin.md 'systemctl reload nginx')" ' 0 bad'
 LINES_MOST=8
@@ -218,14 +224,14 @@ grep -q FORGED /home/you/received && wrong "a signature does not fit"
 kill $receiver
 
 item "A6: from SQL (sql.md): the system's user backup gets the right to post, and no other"
-try "runuser -u postgres -- psql -q parley <<'END'
+try "sudo -u postgres psql -q parley <<'END'
 $(box sql.md 'CREATE ROLE backup')CREATE TABLE jobs (name text, finished_at timestamptz);
 GRANT ALL ON jobs TO backup;
 INSERT INTO jobs VALUES ('backup');
 END"
-try "runuser -u backup -- psql -q parley <<'END'
+try "sudo -u backup psql -q parley <<'END'
 $(box sql.md 'UPDATE jobs')END"
-try "runuser -u backup -- psql -q parley <<'END'
+try "sudo -u backup psql -q parley <<'END'
 BEGIN;
 SELECT chat_post('ops', 'this never was');
 ROLLBACK;
@@ -233,10 +239,10 @@ END"
 soon 5 "as_you 'curl -sS -K \$BOT -H \"Accept: text/plain\" \"\$URL/api/v1/conversations/\$ROOM/messages?limit=1\"' | grep -q 'backup done'"
 you 'curl -sS -K $BOT -H "Accept: text/plain" "$URL/api/v1/conversations/$ROOM/messages?limit=2" | cut -f 4,5' 'sql:backup.backup done'
 grep -q 'never was' /test/said && wrong "what was rolled back was said"
-fails 1 "runuser -u backup -- psql -qc 'SELECT content FROM messages' parley" 'permission denied'
+fails 1 "sudo -u backup psql -qc 'SELECT content FROM messages' parley" 'permission denied'
 try 'systemctl stop parley-ws@1.socket parley-ws@1
-runuser -u backup -- psql -qAtc "SELECT chat_post('"'ops', 'by cron'"')" parley'
-try "runuser -u parley -- sh -c \"$(box sql.md chat_posts_deliver | sed -E 's/^(\* ){5} *//')\""
+sudo -u backup psql -qAtc "SELECT chat_post('"'ops', 'by cron'"')" parley'
+by parley "$(box sql.md chat_posts_deliver | sed -E 's/^(\* ){5} *//')"
 you 'curl -sS -K $BOT -H "Accept: text/plain" "$URL/api/v1/conversations/$ROOM/messages?limit=1" | cut -f 4,5' 'by cron'
 systemctl start parley-ws@1.socket parley-ws@1
 
@@ -330,14 +336,18 @@ soon 30 "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:9471/readyz | g
 
 item "B6: retention, and a backup that is proved (admin.md)"
 CONVERSATION=$ROOM
-try "$(box admin.md 'conversation retention "$CONVERSATION" 90')"
+try "$(box admin.md 'conversation retention "$CONVERSATION" 90' | sed 's/^psql/sudo -u parley psql/')"
 old() { sudo -u parley psql -Atc "SELECT count(*) FROM messages WHERE created_at < now() - interval '1 day'" parley; }
 sudo -u parley psql -qc "UPDATE messages SET created_at = created_at - interval '9 days' WHERE seq <= 3 AND conversation_id = (SELECT id FROM conversations WHERE name = 'ops')" parley
 try old 3
 try 'parleyctl conversation retention $CONVERSATION 7'
 soon 90 '[ "$(old)" = 0 ]'
 try 'old; journalctl -q -o cat -u parley-courier | grep messages_purged | tail -n 1' messages_purged
-try "$(box admin.md 'pg_dump -Fc')" 'complete:'
+try "$(box admin.md 'ALTER ROLE parley CREATEDB' | sed '/sudo -u parley bash/d')"
+by parley "$(box admin.md 'pg_dump -Fc')" 'complete:'
+by parley "$(box admin.md 'createdb --template')" 'complete:'
+try "sudo -u parley psql -qc 'DELETE FROM messages WHERE seq = 5' restored"
+fails 65 "sudo -u parley parleyctl backup verify dbname=restored" '5'
 
 item "B4: a second daemon (admin.md, More daemons)"
 try "$(box admin.md 'enable --now parley-ws@2')"
