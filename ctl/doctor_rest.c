@@ -135,7 +135,7 @@ static void check_address(struct doctor *d, const char *seen, const char *ours)
                 "set_real_ip_from: only the proxies in front of this nginx",
                 "nginx believes whatever address %s claims in X-Forwarded-For. That is right only if a proxy of yours "
                 "stands there.", ours);
-    else if (loopback && !is_local(d))
+    else if (loopback && strcmp(seen, ours) && !is_local(d)) /* the server's own name often is 127.0.1.1 to itself */
         verdict(&d->verdicts, VERDICT_BAD, "address", "set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;",
                 "Clients seem to come from %s: another proxy stands in front, and all of them share one limit.", seen);
     else if (strcmp(seen, ours))

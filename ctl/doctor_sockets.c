@@ -7,7 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPEN_S = 8 };
+enum {
+    OPEN_S = 8,
+    SEEN_S = 30, /* a daemon that was silent for longer is gone */
+    SIGN_S = 6,  /* each daemon gives a sign every five seconds */
+};
 static const double HEARD_S = 3, PRESENT_S = 4;
 
 /* ---- the upgrade ---- */
@@ -63,13 +67,12 @@ struct probe {
     int64_t daemon;
 };
 
-static int count_rows(struct doctor *d, enum sql sql, int64_t user, int64_t *first)
+static int count_rows(struct doctor *d, enum sql sql, int64_t parameter, int64_t *first)
 {
     struct query q;
     PGresult *res;
     query_init(&q, sql);
-    if (user)
-        query_int(&q, user);
+    query_int(&q, parameter);
     if (db_run(&d->ctl->db, &q, &res) != OK)
         return 0;
     int n = PQntuples(res);
@@ -164,8 +167,13 @@ void doctor_daemons(struct doctor *d)
 {
     struct probe probes[GUESTS_MOST];
     int64_t unused;
-    int daemons = count_rows(d, SQL_DOCTOR_DAEMONS, 0, &unused);
+    int daemons = count_rows(d, SQL_DOCTOR_DAEMONS, SEEN_S, &unused);
     int covered = cover(d, daemons, probes);
+    if (covered < daemons) { /* or somebody has just been restarted: who lives gives a sign meanwhile */
+        sleep(SIGN_S);
+        int alive = count_rows(d, SQL_DOCTOR_DAEMONS, SIGN_S, &unused);
+        daemons = alive < covered ? covered : alive;
+    }
     if (!daemons)
         verdict(&d->verdicts, VERDICT_BAD, "daemons", "DATABASE_URL of ws-daemon",
                 "No daemon is registered in the database, though sockets open: it works on another one.");

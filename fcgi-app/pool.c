@@ -2,6 +2,7 @@
 #include "fcgi-app/pool.h"
 
 #include "fcgi-app/worker.h"
+#include "shared/listen.h"
 #include "shared/log.h"
 #include "shared/metrics.h"
 #include "shared/notify.h"
@@ -184,6 +185,7 @@ bool pool_run(struct app *app, int listen_fd, struct monitor *monitor, bool chec
 {
     struct pool p = {.app = app, .listen_fd = listen_fd, .monitor = monitor, .count = app->config->fcgi_workers, .checked = checked,
                      .watchdog = notify_watchdog_us()};
+    char name[LISTEN_NAME_SIZE];
     bool good = true;
     sigset_t set;
     sigemptyset(&set);
@@ -199,7 +201,8 @@ bool pool_run(struct app *app, int listen_fd, struct monitor *monitor, bool chec
         abort();
     monitor->look = count_busy;
     monitor->service = &p;
-    log_event(LOG_NOTICE, "started", log_int("workers", p.count));
+    listen_name(listen_fd, name);
+    log_event(LOG_NOTICE, "started", log_int("workers", p.count), log_text("address", name));
     notify("READY=1"); /* connections are taken from here on, and wait for the workers at worst */
     for (int signal_number = 0; good && signal_number != SIGTERM && signal_number != SIGINT;) {
         if (signal_number == SIGHUP)

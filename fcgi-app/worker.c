@@ -154,6 +154,8 @@ void worker_run(struct app *app, int listen_fd, atomic_bool *busy)
 
 /* ---- CGI ---- */
 
+enum { DRAIN_MOST = 64 << 20 }; /* bytes; no BODY_MAX is larger */
+
 /* A CGI program may read CONTENT_LENGTH bytes and no more (RFC 3875, 4.2): *from are left. A body that came
  * in chunks has no length that the web server knew: it ends where standard input does. */
 static size_t read_standard(void *from, char *to, size_t n)
@@ -162,6 +164,15 @@ static size_t read_standard(void *from, char *to, size_t n)
     size_t got = fread(to, 1, n < *left ? n : *left, stdin);
     *left -= got;
     return got;
+}
+
+/* What is left of a body that was refused unread: a web server writes all of it before it looks at the answer, and
+ * loses that when the program has ended. One that is too much even for this gets none. */
+static void drain(size_t *left)
+{
+    char chunk[16384];
+    for (size_t n = 0, got = 1; got && n < DRAIN_MOST; n += got)
+        got = read_standard(left, chunk, sizeof chunk);
 }
 
 void worker_cgi(struct app *app)
@@ -175,6 +186,7 @@ void worker_cgi(struct app *app)
     request_init(&req, app, environ, (struct source){read_standard, &left});
     router_serve(&req, &out);
     reply_render(&out, &req, &head, &body);
+    drain(&left);
     fwrite(head.s, 1, head.len, stdout);
     fwrite(body.s, 1, body.len, stdout);
     fflush(stdout);

@@ -74,6 +74,21 @@ int listen_open(const char *where, const char *setting)
     return colon ? listen_tcp(where, colon, setting) : listen_unix(where, setting);
 }
 
+void listen_name(int fd, char name[LISTEN_NAME_SIZE])
+{
+    struct sockaddr_storage address = {0};
+    const struct sockaddr_un *local = (const struct sockaddr_un *)&address;
+    socklen_t len = sizeof address;
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    *name = '\0';
+    if (getsockname(fd, (struct sockaddr *)&address, &len))
+        return;
+    if (address.ss_family == AF_UNIX)
+        snprintf(name, LISTEN_NAME_SIZE, "%.*s", (int)sizeof local->sun_path, local->sun_path);
+    else if (!getnameinfo((struct sockaddr *)&address, len, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV))
+        snprintf(name, LISTEN_NAME_SIZE, strchr(host, ':') ? "[%.64s]:%.8s" : "%.64s:%.8s", host, port);
+}
+
 bool listen_inherited(int fd)
 {
     int listening = 0;

@@ -14,6 +14,12 @@ int listen_open(const char *where, const char *setting);
  * connections wait in it while one of us takes over from another. */
 int listen_handed_over(void);
 
+enum { LISTEN_NAME_SIZE = 128 };
+
+/* Where the socket fd listens, as the kernel knows it: a path, or "address:port" in numbers ("[::]:9000").
+ * Under socket activation no setting has it. Empty when it cannot be told. */
+void listen_name(int fd, char name[LISTEN_NAME_SIZE]);
+
 /* Is fd a listening socket (that somebody opened for us)? */
 bool listen_inherited(int fd);
 

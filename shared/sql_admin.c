@@ -170,8 +170,9 @@ const struct sql_statement sql_admin[SQL_COUNT] = {
     /* () -> the database's time, its schema (0: none) */
     [SQL_DOCTOR_DATABASE] = {"doctor_database",
         "SELECT clock_timestamp(), (SELECT max(version)::bigint FROM schema_migrations)"},
-    /* () -> the daemons that live */
-    [SQL_DOCTOR_DAEMONS] = {"doctor_daemons", "SELECT id FROM daemons WHERE seen_at > now() - interval '30 s' ORDER BY id"},
+    /* seconds -> the daemons that gave a sign within so many */
+    [SQL_DOCTOR_DAEMONS] = {"doctor_daemons",
+        "SELECT id FROM daemons WHERE seen_at > now() - $1::bigint * interval '1 s' ORDER BY id"},
     /* user -> the daemons they have sockets on */
     [SQL_DOCTOR_ONLINE] = {"doctor_online", "SELECT daemon_id FROM online WHERE user_id = $1::bigint ORDER BY daemon_id"},
     /* user -> the address of their latest session */

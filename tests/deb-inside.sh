@@ -29,17 +29,13 @@ soon() { for _ in {1..100}; do ! "$@" || return 0; sleep 0.1; done; return 1; }
 
 # ---- installed, with the defaults
 
-check "installs with its defaults" install_package ./first.deb
+check "installs with its defaults" install_package ./old.deb
 grep -E '^(migrate:|parley:)' last | sed 's/^/      /' || true
 check "made its user" id parley
 check "its settings are closed to others" has_mode /etc/parley/parley.env "640 root:parley"
 check "uses the local PostgreSQL as its own user" grep "^DATABASE_URL=.*dbname='parley' user='parley'" /etc/parley/parley.env
 check "the schema is there" as_parley 'SELECT max(version) FROM schema_migrations'
-check "its units are valid" bash -c 'systemd-analyze verify --man=no $(systemctl list-unit-files "parley*" --no-legend --plain | cut -d " " -f 1 | sed "s/@\./@1./") 2>&1 | grep -v "nothing to do" | tee /dev/stderr | (! grep parley)'
 check "all of it runs" soon running
-for service in parley-api parley-auth parley-ws@1 parley-courier; do
-    echo "      $(systemd-analyze security --no-pager $service.service 2>/dev/null | tail -n 1 | sed 's/^[^O]*//')"
-done
 check "starts with the machine" systemctl is-enabled parley.target
 for port in 9461 9462 9463 9471; do
     check "says at port $port that it is ready" soon curl -sf "http://127.0.0.1:$port/readyz"
@@ -93,36 +89,70 @@ sed 's/^/      /' last
 
 # ---- upgraded while people talk
 
-talk() {
+talk() {        # until told otherwise; what was answered with 201 is acknowledged
     local n=0
     : >acknowledged
     : >refused
     while [ ! -e enough ]; do
         n=$((n + 1))
-        if send "upgrade $n"; then echo $n >>acknowledged; else echo "$n $?" >>refused; fi
+        if send "upgrade $n"; then echo "upgrade $n" >>acknowledged; else echo "$n $?" >>refused; fi
     done
 }
+poll() { curl -sf -m 20 -D polled -H "Authorization: Bearer $ALICE" -H 'Accept: text/plain' "$URL/api/v1/events?type=message&$1"; }
+cursor() { sed -n 's/^x-next-cursor: *\([^[:space:]]*\).*/\1/Ip' polled; }
+hear() {        # the same, by long polls from cursor $1 on, until all of it was told
+    local at=$1
+    : >heard
+    until [ -e heard_enough ]; do
+        if poll "wait=2&after=$at" >page; then
+            cut -f 7 page >>heard
+            at=$(cursor)
+        else
+            sleep 0.2
+        fi
+    done
+}
+schema() { as_parley "SELECT string_agg(left(name, 4), ' ' ORDER BY version) FROM schema_migrations"; }
+everything_was_heard() { diff <(sort acknowledged) <(sort heard) >missed; }
+
+check "who asks for events gets a cursor" poll wait=0
+hear "$(cursor)" & hearer=$!
 talk & talker=$!
 sleep 1
 before=$(systemctl show -P MainPID parley-api)
-check "upgrades to a later version" install_package ./later.deb
+old_schema=$(schema)
+said_before=$(wc -l <acknowledged)
+check "upgrades to this version" install_package ./parley.deb
+grep '^migrate:' last | sed 's/^/      /' || true
+said_until=$(wc -l <acknowledged)
 sleep 2
 touch enough
 wait $talker
-check "the later version is installed" bash -c "dpkg-query -W -f '\${Version}' parley | grep later1"
+check "this version is installed" bash -c "dpkg-query -W -f '\${Version}' parley | grep -v before"
+check "the upgrade migrated the database" test "$(schema | wc -w)" -gt "$(wc -w <<<"$old_schema")"
+echo "      from $old_schema to $(schema)"
 check "its programs were restarted" test "$(systemctl show -P MainPID parley-api)" != "$before"
 check "all of it runs" soon running
-echo "      $(wc -l <acknowledged) messages acknowledged meanwhile, $(wc -l <refused) refused: $(tr '\n' ' ' <refused)"
+echo "      $(wc -l <acknowledged) messages acknowledged ($((said_until - said_before)) of them while it was upgraded), $(wc -l <refused) refused: $(tr '\n' ' ' <refused)"
+check "people talked while it was upgraded" test $((said_until - said_before)) -gt 20
 check "every acknowledged message is there" test "$(stored 'upgrade %')" -ge "$(wc -l <acknowledged)"
 check "none of them twice" test "$(as_parley "SELECT count(*) - count(DISTINCT content) FROM messages")" = 0
 check "no request was refused" test ! -s refused
+soon everything_was_heard || head missed
+check "who polls was told each of them, once" test ! -s missed
+touch heard_enough
+wait $hearer
+check "its units are valid" bash -c 'systemd-analyze verify --man=no $(systemctl list-unit-files "parley*" --no-legend --plain | cut -d " " -f 1 | sed "s/@\./@1./") 2>&1 | grep -v "nothing to do" | tee /dev/stderr | (! grep parley)'
+for service in parley-api parley-auth parley-ws@1 parley-courier; do
+    echo "      $(systemd-analyze security --no-pager $service.service 2>/dev/null | tail -n 1 | sed 's/^[^O]*//')"
+done
 
 # ---- kept by a removal, gone with a purge
 
 check "is removed" apt-get -qy remove parley
 check "its settings stay" test -e /etc/parley/parley.env
 check "its data stay" test "$(runuser -u postgres -- psql -XAtqc 'SELECT count(*) FROM messages' parley)" -gt 2
-check "is installed again" install_package ./later.deb
+check "is installed again" install_package ./parley.deb
 check "and runs" soon running
 check "with its data" test "$(stored 'the first')" = 1
 echo 'parley parley/purge boolean true' | debconf-set-selections

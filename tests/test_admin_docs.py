@@ -1,8 +1,9 @@
 """docs/admin.md: every box is run, or, where it would change the machine, checked for its syntax.
 
 A box's info string says what it is: `bash run` is run here, with the stack's database and settings in the
-place of the machine's; `bash check` is parsed; `nginx server|http|inside` is a part of an nginx.conf;
-`env` are settings, `postgresql` are PostgreSQL's, `sql` is asked.
+place of the machine's; `bash check` is parsed, and tried by `make deb-test`; `nginx server|http|inside` is a part of
+an nginx.conf; `env` are settings, `postgresql` are PostgreSQL's, `sql` is asked. Apache's, and those of CGI, are
+run by tests/test_front_doors.py.
 """
 
 import os
@@ -14,7 +15,7 @@ import subprocess
 import psycopg2
 import pytest
 
-from parley import ctl
+from parley import ctl, documents
 from parley.check import number_of
 from parley.cluster import ROLE, Cluster
 from parley.conv import conv_account
@@ -22,22 +23,20 @@ from parley.stack import ROOT, binary, state_directory
 from parley.wait import eventually
 
 STACK = {}
-TEXT = (ROOT / "docs/admin.md").read_text()
-BOXES = re.findall(r"^```(\w+)(?: (\w+))?(?: (\w+))?\n(.*?)^```$", TEXT, re.M | re.S)
+TEXT = documents.text("admin.md")
+BOXES = documents.kinds("admin.md")
 KINDS = {("bash", "run"), ("bash", "check"), ("nginx", "server"), ("nginx", "http"), ("nginx", "inside"), ("env", ""),
-         ("postgresql", ""), ("sql", "")}
+         ("postgresql", ""), ("sql", ""), ("apache", "vhost"), ("apache", "htaccess"), ("sh", "cgi"), ("env", "cgi"),
+         ("crontab", "cgi")}
 
 
 def boxes(*kind):
-    found = [text for *words, text in BOXES if tuple(words[:len(kind)]) == kind]
-    assert found, kind
-    return found
+    return documents.boxes("admin.md", *kind)
 
 
 def named(name):
     """The box `bash run NAME`."""
-    text, = (text for *words, text in BOXES if words == ["bash", "run", name])
-    return text
+    return documents.box("admin.md", "bash", "run", name)
 
 
 def program(path, text):
@@ -108,7 +107,7 @@ def test_first_steps(machine, module_stack):
 def test_backup_and_restoring(machine, module_stack):
     alice, bob = conv_account(module_stack), conv_account(module_stack)
     alice.say(alice.direct(bob), "keep me")
-    backup, = (text for *_, text in BOXES if "pg_dump -Fc" in text)
+    backup, = (text for text in boxes("bash", "run") if "pg_dump -Fc" in text)
     assert "complete:" in good(machine(backup))
     assert "complete:" in good(machine(named("restore")))
     with psycopg2.connect(module_stack.conninfo("restored")) as conn, conn.cursor() as cur:

@@ -288,6 +288,13 @@ def test_without_metrics_the_doctor_says_it_went_by_latency(module_stack, tmp_pa
     assert "how long requests take" in [v["says"] for v in verdicts if v["check"] == "workers"][0]
 
 
+def test_daemon_that_was_just_restarted_is_not_missed(module_stack):
+    """What it was before is in the database for a while."""
+    module_stack.seconds_to_respawn("ws-daemon", module_stack.kill("ws-daemon", signal.SIGTERM))
+    code, verdicts = ctl.doctor(module_stack, module_stack.url)
+    assert [v["state"] for v in verdicts if v["check"] == "daemons"] == ["ok"], verdicts
+
+
 def test_daemon_that_listens_elsewhere_is_named():
     """As behind a pooler: LISTEN is accepted, and nothing is ever heard. Here it is another database."""
     with Stack() as stack:

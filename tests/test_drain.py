@@ -21,6 +21,14 @@ def stack(module_stack):
     return module_stack
 
 
+def test_services_tell_which_socket_they_were_handed(stack):
+    """No setting has it where a supervisor opens it."""
+    logs = stack.logs()
+    for service, socket in (("ws-daemon", "ws"), ("fcgi-app", "api"), ("fcgi-auth", "auth")):
+        text, = (text for name, text in logs.items() if name.endswith(f"{service}.log"))
+        assert set(re.findall(r" address=(\S+)", text)) == {f"{stack.var}/run/{socket}.sock"}, text
+
+
 # ---------------------------------------------------------------------- everything is replaced, under traffic
 
 ADVICE = re.compile(r"going_away retry_after_ms=(\d+)")

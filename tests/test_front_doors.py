@@ -2,22 +2,26 @@
 and plain CGI for hosts where nothing may run."""
 
 import json
+import os
 import re
+import shutil
 import ssl
 import subprocess
 from http.client import HTTPConnection
 
+import psycopg2
 import pytest
 import requests
 import websocket
 
-from parley import events, procs
+from parley import documents, events, procs
 from parley.api import Dm, account
 from parley.check import assert_problem
 from parley.conv import ConvSocket
-from parley.doors import Apache, Site
+from parley.doors import AS_ROOT, SHARED_HOST, Apache, Site
+from parley.front import Front
 from parley.sockets import DmSocket, dm_socket
-from parley.stack import Stack
+from parley.stack import ROOT, Stack
 from parley.wait import eventually
 
 APACHE_MODULES = ("headers", "proxy", "proxy_fcgi", "proxy_http", "proxy_wstunnel", "rewrite", "unique_id")
@@ -242,6 +246,45 @@ def test_apache_reaches_a_daemon_and_a_pool_that_came_back():
             assert one.make_message(other, "back")["id"] == sock.recv_json()["id"]
 
 
+def test_apache_virtual_host_of_the_document_has_tls_and_a_log_without_secrets(stack):
+    text = documents.box("admin.md", "apache", "vhost")
+    for old, new in (("/etc/ssl/chat.example.org.pem", "{dir}/cert.pem"), ("/etc/ssl/private/chat.example.org.key", "{dir}/key.pem"),
+                     ("/usr/share/parley/apache.conf", "{dir}/parley.conf"), ("/access.log", "/site-access.log")):
+        assert old in text
+        text = text.replace(old, new)
+    with Apache(stack, "apache.conf", *APACHE_MODULES, "ssl", host=text, scheme="https") as door:
+        one, other = person(door), person(door)
+        use_rest(one, other)
+        sock = secure_socket(other)
+        assert json.loads(sock.recv() if one.make_message(other, "through TLS") else "")["content"] == "through TLS"
+        sock.close()
+        requests.get(door.url + "/else?where", verify=door.certificate, timeout=10)
+        eventually(lambda: "/else?where" in door.logs()["site-access.log"], 5, "the site has its log")
+        eventually(lambda: "/ws/chat" in door.logs()["access.log"], 5, "the socket is logged")
+        assert "/api" not in door.logs()["site-access.log"] and "/ws" not in door.logs()["site-access.log"]
+        assert_no_token_is_logged(door, one, other)
+
+
+@pytest.mark.parametrize("conf,modules", [("apache.conf", APACHE_MODULES), ("apache-cgi.conf", ("headers", "cgid"))])
+def test_apache_keeps_tokens_from_programs_unless_told_otherwise(stack, guests, conf, modules):
+    """As docs/admin.md has it, where a good token is refused."""
+    assert guests[0].me().status_code == 200
+    with Apache(stack, conf, *modules, edits=[("CGIPassAuth On", "CGIPassAuth Off")]) as door:
+        resp = requests.get(door.url + "/api/v1/users/me", headers={"Authorization": f"Bearer {guests[0].token}"}, timeout=10)
+        assert resp.status_code == 401
+
+
+@pytest.mark.parametrize("line", ['fastcgi_param HTTP_AUTHORIZATION "";', "fastcgi_pass_request_headers off;"])
+def test_nginx_passes_tokens_on_unless_told_otherwise(stack, guests, line):
+    place = "fastcgi_keep_conn off;"
+    assert "fastcgi_pass_header" not in (ROOT / "nginx.conf").read_text()
+    assert line.split()[0] in documents.text("admin.md")
+    for edit, status in ((place, 200), (f"{place} {line}", 401)):
+        with Front(stack, (place, edit)) as door:
+            resp = requests.get(door.url + "/api/v1/users/me", headers={"Authorization": f"Bearer {guests[0].token}"}, timeout=10)
+            assert resp.status_code == status, resp.text
+
+
 # ---------------------------------------------------------------------- plain CGI
 
 @pytest.fixture(scope="module")
@@ -288,3 +331,83 @@ def test_cgi_program_says_what_is_missing(stack, tmp_path):
                    "PARLEY_CONFIG": str(tmp_path / "none")}
     done = subprocess.run([str(stack.var / "bin/fcgi-app"), "--version"], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert done.returncode == 78 and "none" in done.stderr and not done.stdout
+
+
+class SharedHost(Apache):
+    """A host where one may put files and nothing else, made as docs/admin.md says; its database is another one, for
+    which nothing runs."""
+
+    def __init__(self, stack):
+        super().__init__(stack, None, "cgid", "rewrite", host=SHARED_HOST)
+
+    def database(self):
+        conn = self.stack.db("postgres")
+        with conn.cursor() as cur:
+            cur.execute("CREATE DATABASE shared_host TEMPLATE template0 ENCODING 'UTF8'")
+        conn.close()
+        url = self.stack.conninfo("shared_host")
+        subprocess.run([ROOT / "db/migrate.sh"], env={**os.environ, "DATABASE_URL": url}, check=True, capture_output=True, timeout=60)
+        return url
+
+    def run(self):
+        home = self.directory / "parley"
+        home.mkdir()
+        shutil.copy(self.stack.var / "bin/fcgi-app", home)
+        settings = documents.box("admin.md", "env", "cgi").replace("/home/you/parley", str(home))
+        own = re.sub("^DATABASE_URL=.*", "DATABASE_URL=" + self.database(), settings, flags=re.M)
+        assert own != settings
+        self.write("parley/parley.env", own + "CORS_ORIGINS=localhost\nBCRYPT_COST=4\n").chmod(0o600)
+        if AS_ROOT:
+            for path in (home, home / "parley.env"):
+                shutil.chown(path, "www-data")
+        self.write("cgi-bin/parley", documents.box("admin.md", "sh", "cgi").replace("/home/you/parley", str(home))).chmod(0o755)
+        self.write("www/.htaccess", documents.box("admin.md", "apache", "htaccess"))
+        super().run()
+
+
+@pytest.fixture(scope="module")
+def shared_host(stack):
+    with SharedHost(stack) as door:
+        yield door
+
+
+def test_files_alone_are_enough_for_all_of_rest(shared_host):
+    one, other = account(shared_host), account(shared_host)
+    cursor = events.now(other)
+    use_rest(one, other)
+    assert_too_large(shared_host, one)
+    refused = requests.post(shared_host.url + "/api/v1/messages/dm", data=b"x" * 900_000, timeout=20)
+    assert_problem(refused, 401, "unauthorized")    # although nobody looked at the body
+    assert events.told(events.since(other, cursor, type="message")[0])[:2] == [NOT_ASCII, "once"]
+    assert requests.get(shared_host.url + "/index.html", timeout=10).text == "the site's page\n"
+
+
+def test_cron_does_what_daemons_do_elsewhere(shared_host):
+    """The very lines of the two documents."""
+    one, stack = account(shared_host), shared_host.stack
+    group = one.call("POST", "/api/v1/conversations", json={"type": "group", "participant_ids": [], "name": "ops"}).json()["conversation"]
+    jobs = documents.cron_jobs(documents.box("admin.md", "crontab", "cgi"))
+    assert jobs[0] in documents.text("sql.md") and len(jobs) == 2
+
+    def said():
+        return [m["body"] for m in one.call("GET", f"/api/v1/conversations/{group['id']}/messages").json()["messages"]]
+
+    def cron(job):
+        assert "-Xqd parley " in job
+        done = subprocess.run(["/bin/sh", "-c", job.replace("-Xqd parley ", "-Xqd shared_host ")], capture_output=True, text=True, timeout=60,
+                              env={"PATH": "/usr/bin:/bin", "PGHOST": f"{stack.var}/run", "PGUSER": stack.role()})
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), "cron would send a mail"
+
+    with psycopg2.connect(stack.conninfo("shared_host")) as conn, conn.cursor() as cur:
+        cur.execute("SELECT chat_post('ops', 'backup done')")
+        conn.commit()
+        assert said() == [], "nobody delivers it"
+        cron(jobs[0])
+        assert said() == ["backup done"]
+        cur.execute("UPDATE events SET created_at = now() - interval '31 days' WHERE id = (SELECT min(id) FROM events) RETURNING id")
+        (old,), = cur.fetchall()
+        conn.commit()
+        cron(jobs[1])
+        cur.execute("SELECT count(*) FROM events WHERE id <= %s", (old,))
+        assert cur.fetchall() == [(0,)]
+    conn.close()

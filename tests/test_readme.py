@@ -7,7 +7,9 @@ import subprocess
 
 import pytest
 
+from parley.conv import conv_account
 from parley.stack import ROOT, binary
+from parley.wait import eventually
 
 #: The tour is taken as a newcomer would: with the shipped limits and the shipped price of a password.
 STACK = {"env": {"AUTH_RATE": None, "WRITE_RATE": None}, "settings": {"BCRYPT_COST": None}}
@@ -64,6 +66,10 @@ def test_reading_map_leads_to_every_folder_of_sources():
     assert {f"{folder}/" for folder in folders} <= set(quoted(section("## Reading the sources")))
 
 
+def test_what_make_run_prints_names_every_migration():
+    assert re.findall(r"^migrate: (\S+)$", README, re.M) == sorted(path.name for path in ROOT.glob("db/*.sql"))
+
+
 # ---------------------------------------------------------------------- the tour
 
 def take_tour(stack):
@@ -84,3 +90,22 @@ def test_tour_can_be_repeated_and_ends_with_what_the_socket_received(module_stac
         sent, history, conversations, frame = map(json.loads, lines[2:])
         assert history[0] == sent and conversations[0]["last_message"] == sent["content"]
         assert frame["content"] == "Hello Bob, on the socket" and frame["sender_username"] == "alice"
+
+
+def test_commands_in_running_text_work_too(module_stack):
+    """The requests and the SQL that stand between backticks."""
+    alice = conv_account(module_stack)
+    ops = alice.group(name="ops")
+    hook = alice.call("POST", f"/api/v1/conversations/{ops['id']}/webhooks", json={"name": "a machine"}).json()
+    url = json.dumps(hook).partition('"url": "')[2].partition('"')[0]
+    token, post, ready = [text for text in quoted(README) if text.startswith("curl ")]
+    assert ready.endswith(":9461/readyz"), "tests/test_metrics.py asks it"
+    post = post.replace("$URL/hooks/…", url)
+    for command, answer in ((token, "secret"), (post, "ok")):
+        done = subprocess.run(["bash", "-euc", command], capture_output=True, text=True, timeout=20,
+                              env={"PATH": os.environ["PATH"], "ALICE": alice.token, "URL": module_stack.url})
+        assert done.returncode == 0 and answer in done.stdout, done
+    assert alice.texts(ops) == ["disk full"]
+    for statement in re.findall(r"`(SELECT [^`]+)`", README):
+        module_stack.query(statement)
+    eventually(lambda: alice.texts(ops)[0] == "backup done")

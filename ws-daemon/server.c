@@ -2,6 +2,7 @@
  * alone, in FILTER_PROTOCOL_CONNECTION: before the upgrade, without waiting for anything. */
 #include "ws-daemon/server.h"
 
+#include "shared/listen.h"
 #include "shared/log.h"
 #include "shared/metrics.h"
 #include "shared/origin.h"
@@ -471,10 +472,12 @@ void server_ready(struct daemon *d, enum server_part part)
     d->ready |= part;
     if (d->ready != PARTS_ALL || d->serving || d->stopping)
         return;
+    char name[LISTEN_NAME_SIZE];
     d->serving = true;
     metric_set(METRIC_SERVING, 0, 1);
     listener_accept(d);
-    log_event(LOG_NOTICE, "listening", log_text("address", d->config.ws_listen));
+    listen_name(d->listener.io.fd, name);
+    log_event(LOG_NOTICE, "listening", log_text("address", name));
 }
 
 void server_stop(struct daemon *d)

@@ -23,7 +23,7 @@ def installed(directory, stack):
                    stdin=subprocess.DEVNULL, capture_output=True)
     share = Path(directory) / "usr/share/parley"
     here = [("/run/parley/ws-1.sock", stack.daemon_socket(1)), ("/run/parley", f"{stack.var}/run"),
-            ("/usr/libexec/parley", f"{stack.var}/bin"), ("/etc/parley/parley.env", f"{stack.var}/conf/parley.env")]
+            ("/usr/libexec/parley", f"{stack.var}/bin"), ("/etc/parley/cgi.env", f"{stack.var}/conf/parley.env")]
     texts = {}
     for name in ("nginx/http.conf", "nginx/server.conf", "apache.conf", "apache-cgi.conf"):
         text = (share / name).read_text()
@@ -60,6 +60,15 @@ class Door:
 
     def logs(self):
         return {p.name: p.read_text(errors="replace") for p in self.directory.glob("*.log")}
+
+    @property
+    def certificate(self):
+        return str(self.directory / "cert.pem")
+
+    def make_certificate(self):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=127.0.0.1",
+                        "-addext", "subjectAltName=IP:127.0.0.1"], cwd=self.directory, check=True, capture_output=True)
 
     def spawn(self, *command):
         with open(self.directory / "output.log", "a") as out:
@@ -173,15 +182,6 @@ class Site(Door):
         super().__init__(stack, "https")
         self.parley = parley
 
-    @property
-    def certificate(self):
-        return str(self.directory / "cert.pem")
-
-    def make_certificate(self):
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                        "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=127.0.0.1",
-                        "-addext", "subjectAltName=IP:127.0.0.1"], cwd=self.directory, check=True, capture_output=True)
-
     def run(self):
         at = {"dir": self.directory, "port": self.port}
         http = server = ""
@@ -219,9 +219,14 @@ ErrorLog {dir}/apache-error.log
 LogLevel info
 StartServers 1
 Listen 127.0.0.1:{port}
+LogFormat "%r" combined
+Define APACHE_LOG_DIR {dir}
 <Directory {dir}>
     Require all granted
 </Directory>
+"""
+
+HOST = """
 <VirtualHost *:{port}>
     DocumentRoot {dir}/www
     ErrorDocument 404 "the site's own 404"
@@ -231,23 +236,48 @@ Listen 127.0.0.1:{port}
 </VirtualHost>
 """
 
+#: A host where one may put files and nothing else.
+SHARED_HOST = """
+<VirtualHost *:{port}>
+    DocumentRoot {dir}/www
+    ScriptAlias /cgi-bin/ {dir}/cgi-bin/
+    <Directory {dir}/www>
+        AllowOverride FileInfo
+    </Directory>
+    CustomLog {dir}/site-access.log "%r"
+</VirtualHost>
+"""
+
 
 class Apache(Door):
-    """Apache with the event MPM, modules besides, and one of the two configurations Parley ships for it."""
+    """Apache with the event MPM, modules besides, and one of the two configurations Parley ships for it, in which
+    edits are made: pairs of what has to be there and what stands there instead."""
 
     BESIDES = ("mpm_event", "authz_core", "alias", "env", "setenvif", "reqtimeout", "dir")
 
-    def __init__(self, stack, conf, *modules):
-        super().__init__(stack)
-        self.conf, self.modules = conf, (*self.BESIDES, *modules)
+    def __init__(self, stack, conf, *modules, host=HOST, edits=(), scheme="http"):
+        super().__init__(stack, scheme)
+        self.conf, self.modules, self.host, self.edits = conf, (*self.BESIDES, *modules), host, edits
+
+    def include(self):
+        """What Parley ships, as parley.conf."""
+        text = installed(self.directory / "root", self.stack)[self.conf].replace("/var/log/parley", str(self.directory))
+        for old, new in self.edits:
+            assert old in text, old
+            text = text.replace(old, new)
+        self.write("parley.conf", text)
 
     def run(self):
         self.write("www/index.html", "the site's page\n")
-        text = installed(self.directory / "root", self.stack)[self.conf]
-        self.write("parley.conf", text.replace("/var/log/parley", str(self.directory)))
+        if self.conf:
+            self.include()
+        if self.scheme == "https":
+            self.make_certificate()
         load = "".join(f"LoadModule {name}_module {MODULES}/mod_{name}.so\n" for name in self.modules)
         user = "User www-data\nGroup www-data" if AS_ROOT else ""
-        text = APACHE_CONF.format(dir=self.directory, port=self.port, user=user)
+        text = APACHE_CONF + self.host.replace("*:443", "*:{port}")
+        for name, value in (("dir", self.directory), ("port", self.port), ("user", user)):
+            text = text.replace(f"{{{name}}}", str(value))
         if "cgid" not in self.modules:
             text = text.replace("ScriptSock", "#ScriptSock")
         conf = self.write("apache2.conf", load + text)
