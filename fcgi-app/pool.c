@@ -44,11 +44,11 @@ struct pool {
 /* In the monitor's process. */
 static void count_busy(struct monitor *m)
 {
-    const struct pool *p = m->service;
-    int busy = 0;
-    for (int i = 0; i < p->count; i++)
-        busy += p->busy[i];
-    metric_set(METRIC_WORKERS_BUSY, 0, busy);
+    const atomic_bool *busy = m->service;
+    int sum = 0;
+    for (int i = 0; i < m->config->fcgi_workers; i++)
+        sum += busy[i];
+    metric_set(METRIC_WORKERS_BUSY, 0, sum);
 }
 
 static void start_worker(struct pool *p, struct worker *w)
@@ -200,7 +200,7 @@ bool pool_run(struct app *app, int listen_fd, struct monitor *monitor, bool chec
     if (!p.workers || p.busy == MAP_FAILED)
         abort();
     monitor->look = count_busy;
-    monitor->service = &p;
+    monitor->service = p.busy;
     listen_name(listen_fd, name);
     log_event(LOG_NOTICE, "started", log_int("workers", p.count), log_text("address", name));
     notify("READY=1"); /* connections are taken from here on, and wait for the workers at worst */
