@@ -66,10 +66,10 @@ stop:  ## stop what `make start` (or run) started
 status:  ## tell what runs
 	@ctl/stack.sh status
 
-test:  ## build and run all tests (SAN=1: under ASan and UBSan; VALGRIND=1: some of them under memcheck)
+test:  ## build and run all tests, or those of TESTS (SAN=1: under ASan and UBSan; VALGRIND=1: some of them under memcheck)
 	@ctl/install.sh build run test $(if $(VALGRIND),valgrind)
 	@$(MAKE) --no-print-directory -j$$(nproc) all units
-	@tests/run.sh
+	@tests/run.sh $(TESTS)
 
 bench:  ## measure, each figure beside a bare counterpart's
 	@ctl/install.sh build run test

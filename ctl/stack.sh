@@ -46,6 +46,7 @@ die() {
 for name in PORT DAEMONS API_WORKERS AUTH_WORKERS METRICS_PORT; do
     [[ ${!name:-1} =~ ^(0|[1-9][0-9]{0,4})$ ]] || die "$name has to be a whole number, not \"${!name}\""
 done
+[ "$PORT" -ge 1 ] && [ "$PORT" -le 65535 ] || die "PORT has to be from 1 to 65535, not $PORT"
 
 # ---------------------------------------------------------------- before the first service
 
@@ -212,8 +213,11 @@ configure_nginx() {
 
 # ---------------------------------------------------------------- metrics
 
-# Sets METRICS_PORT. Only who asked for certain ports insists on them.
+# Sets METRICS_PORT. Only who asked for certain ports insists on them; of others that start at the same
+# moment, one waits until the first one's services stand (8 is unlocked then).
 choose_metrics_port() {
+    exec 8</
+    [ -n "${METRICS_PORT:-}" ] || flock 8
     local first=${METRICS_PORT:-9461} offset
     for offset in 0 1 2 $(seq 10 $((9 + DAEMONS))); do
         [ "$first" != 0 ] && (exec 3<>"/dev/tcp/127.0.0.1/$((first + offset))") 2>/dev/null || continue
@@ -363,7 +367,7 @@ bring_up() {
     choose_metrics_port
     ulimit -n "$(ulimit -Hn)"
     trap 'failed_or_stopped' EXIT
-    trap 'exit 130' INT TERM HUP
+    trap 'exit 130' INT QUIT TERM HUP
 
     lay_out
     if [ -z "${DATABASE_URL:-}" ]; then
@@ -380,6 +384,7 @@ bring_up() {
     fi
     DATABASE_URL=$DATABASE_URL "$TOP/db/migrate.sh" || die "the migrations failed"
     start_services
+    flock -u 8
     flock -u 9
 }
 
@@ -409,7 +414,7 @@ start_services() {
 # The end of a failed start or of a foreground run.
 failed_or_stopped() {
     local status=$?
-    trap '' INT TERM HUP
+    trap '' INT QUIT TERM HUP
     take_down
     say "stopped"
     exit $status
@@ -449,7 +454,7 @@ announce() {
 
 run() {
     bring_up
-    trap 'exit 0' INT TERM HUP
+    trap 'exit 0' INT QUIT TERM HUP
     announce Ctrl-C
     printf '\nA tour to paste into another terminal:\n\n'
     tour

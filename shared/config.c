@@ -4,6 +4,7 @@
 
 #include "schema_version.h"
 #include "shared/log.h"
+#include "shared/origin.h"
 #include "shared/secret.h"
 
 #include <ctype.h>
@@ -74,6 +75,10 @@ static bool set(const struct setting *s, const char *value, FILE *errors, struct
     }
     if (!strcmp(s->key, "LOG_LEVEL") && !log_level_parse(value, &level)) {
         fprintf(errors, "LOG_LEVEL has to be debug, info, notice, warn or error, not \"%s\"\n", value);
+        return false;
+    }
+    if (!strcmp(s->key, "CORS_ORIGINS") && !origin_setting_valid(value)) {
+        fprintf(errors, "CORS_ORIGINS has to be a list of origins like https://chat.example.org, *, or localhost, not \"%s\"\n", value);
         return false;
     }
     if (again) {

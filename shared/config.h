@@ -84,7 +84,8 @@
         "days after which a callback that has only failed is disabled")                            \
     TEXT(callback_allow, CALLBACK_ALLOW, "",                                                       \
          "networks callbacks may reach although they are not public, as in `127.0.0.1,10.0.0.0/8,fd00::/8`") \
-    TEXT(log_format, LOG_FORMAT, "kv", "`kv` or `json`")                                           \
+    TEXT(log_format, LOG_FORMAT, "kv",                                                             \
+         "`kv` or `json`; nginx writes its access log as nginx.conf says")                         \
     TEXT(log_level, LOG_LEVEL, "info", "`debug`, `info`, `notice`, `warn` or `error`")
 /* clang-format on */
 

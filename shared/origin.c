@@ -28,6 +28,29 @@ static bool is_localhost(const char *origin)
     return false;
 }
 
+/* Host and port as they stand in an origin: a name, an address, or an IPv6 address in brackets. */
+static bool is_origin(const char *word, size_t len)
+{
+    const char *host = authority(word), *end = word + len;
+    if (!host || host >= end)
+        return false;
+    const char *p = host + (*host == '[' ? strcspn(host, "]") + 1 : strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789-_."));
+    if (p > host && p < end && *p == ':' && p + 1 < end)
+        p += 1 + strspn(p + 1, "0123456789");
+    return p > host && p == end;
+}
+
+bool origin_setting_valid(const char *setting)
+{
+    for (const char *p = setting; *(p += strspn(p, ", "));) {
+        size_t n = strcspn(p, ", ");
+        if (!(n == 1 && *p == '*') && !(n == 9 && !strncmp(p, "localhost", 9)) && !is_origin(p, n))
+            return false;
+        p += n;
+    }
+    return true;
+}
+
 bool origin_allowed(const char *setting, const char *origin)
 {
     size_t len = strlen(origin);

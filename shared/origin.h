@@ -5,6 +5,10 @@
 
 #include <stdbool.h>
 
+/* Is the setting made of such words: an origin as browsers send it (scheme://host[:port], lower case), `*` or
+ * `localhost`? Nothing at all is fine, too. */
+bool origin_setting_valid(const char *setting);
+
 /* Is this Origin header's value allowed by the setting: a comma-separated list of origins, `*`, or
  * `localhost` for every port of this machine? */
 bool origin_allowed(const char *setting, const char *origin);

@@ -7,6 +7,7 @@ import shutil
 import signal
 import stat
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,26 @@ def test_a_number_that_is_none_is_named_before_anything_starts(name):
     failed = stack.script("start", check=False)
     assert failed.returncode != 0 and f"{name} has to be a whole number" in failed.stdout
     stack.discard()
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "99999"])
+def test_a_port_that_is_none_is_named_before_anything_starts(port):
+    stack = Stack(port=port)
+    failed = stack.script("start", check=False)
+    assert failed.returncode != 0 and "PORT has to be from 1 to 65535" in failed.stdout
+    stack.discard()
+
+
+def test_two_that_start_at_once_do_not_choose_the_same_ports_for_metrics():
+    stacks = [Stack(env={"METRICS_PORT": ""}) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(Stack.start, stacks))
+    try:
+        for stack in stacks:
+            assert "listen_failed" not in "".join(log.read_text() for log in (stack.var / "log").glob("*.log"))
+    finally:
+        for stack in stacks:
+            stack.stop()
 
 
 def test_a_state_left_by_a_crashed_machine_starts_again():

@@ -147,7 +147,7 @@ def test_a_statement_that_does_not_prepare_is_named(cluster, migrated):
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("key,value", [("BCRYPT_COST", "99"), ("BCRYPT_COST", "twelve"), ("BCRYPT_COST", "3"), ("BCRYPT_COST", "-4"),
                                        ("BCRYPT_COST", "10x"), ("FCGI_WORKERS", "0"), ("FCGI_WORKERS", "99999999999999999999"),
-                                       ("LOG_FORMAT", "xml"), ("LOG_LEVEL", "loud")])
+                                       ("LOG_FORMAT", "xml"), ("LOG_LEVEL", "loud"), ("CORS_ORIGINS", "chat.example")])
 def test_invalid_setting_stops_the_start_with_a_sentence_naming_it(program, key, value):
     failed = run(program, DATABASE_URL="host=/nowhere", **{key: value})
     assert failed.returncode == EX_CONFIG, failed.stderr

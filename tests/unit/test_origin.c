@@ -97,12 +97,28 @@ static void test_a_page_of_this_server_is_at_home(void **state)
         assert_int_equal(origin_is_host(table[i].origin, table[i].host), table[i].same);
 }
 
+static void test_a_setting_is_a_list_of_origins(void **state)
+{
+    static const char *const good[] = {"", "*", "localhost", "https://chat.example.org", "http://10.0.0.1:8080",
+                                       "https://[2001:db8::1]:8443", "https://a.example, http://b.example:1 ,localhost"};
+    static const char *const bad[] = {"foo", "foo bar", "chat.example.org", "https://", "https:///", "https://a.example/",
+                                      "https://a.example:", "https://a.example:x", "https://A.example", "ftp://a.example",
+                                      "https://[2001:db8::1", "https://[", "null", "localhost:80", "**", "https://a.example;"};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(good); i++)
+        assert_true(origin_setting_valid(good[i]));
+    for (size_t i = 0; i < LENGTH(bad); i++)
+        if (origin_setting_valid(bad[i]))
+            fail_msg("%s is no origin", bad[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_origins_by_setting),
         cmocka_unit_test(test_localhost_is_every_port_of_this_machine_and_no_other),
         cmocka_unit_test(test_a_page_of_this_server_is_at_home),
+        cmocka_unit_test(test_a_setting_is_a_list_of_origins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
