@@ -8,7 +8,7 @@ export DEBIAN_FRONTEND=noninteractive HOME=/root LC_ALL=C.UTF-8 PGTZ=UTC
 DOC=/usr/share/doc/parley
 HOST=https://chat.example.org
 LINES_MOST=8
-cd /root || exit 1
+cd /test || exit 1
 umask 022
 
 # ---- how a step is tried
@@ -23,12 +23,13 @@ wrong() {
 # shown LINES…: commands as somebody typed them.
 shown() { sed -e '1s/^/$ /' -e '2,$s/^/  /' <<<"$1"; }
 said() { cut -c 1-180 /test/said | grep -v '^$' | head -n "$LINES_MOST" | sed 's/^/    /'; }
+expect() { [ -z "$1" ] || grep -Eq -- "$1" /test/said || wrong "it does not say $1"; }
 # try COMMANDS [PATTERN]: by root; they succeed and say PATTERN (extended, anywhere). What they set stays set.
 try() {
     shown "$1"
     eval "$1" >/test/said 2>&1 || wrong "status $?"
     said
-    grep -Eq -- "${2:-}" /test/said || wrong "it does not say $2"
+    expect "${2:-}"
 }
 # fails STATUS COMMANDS PATTERN
 fails() {
@@ -37,14 +38,14 @@ fails() {
     (eval "$2") >/test/said 2>&1 || status=$?
     said
     [ "$status" = "$1" ] || wrong "status $status"
-    grep -Eq -- "$3" /test/said || wrong "it does not say $3"
+    expect "$3"
 }
 # you COMMANDS [PATTERN]: the same by a user who is nobody in particular, in a shell of its own.
 you() {
     shown "$1"
     as_you "$1" >/test/said 2>&1 || wrong "status $?"
     said
-    grep -Eq -- "${2:-}" /test/said || wrong "it does not say $2"
+    expect "${2:-}"
 }
 as_you() { runuser -l you -c "set -euo pipefail; cd; $1"; }
 # by USER COMMANDS [PATTERN]: a document's box, by the user it is for.
@@ -53,12 +54,12 @@ by() {
     echo "$2" >/test/box
     runuser -u "$1" -- bash -euo pipefail /test/box >/test/said 2>&1 || wrong "status $?"
     said
-    grep -Eq -- "${3:-}" /test/said || wrong "it does not say $3"
+    expect "${3:-}"
 }
 soon() {        # soon SECONDS CONDITION: as commands that succeed within so many seconds
     local until=$((SECONDS + $1))
     until (eval "$2") >/test/soon 2>&1; do
-        [ $SECONDS -lt $until ] || { cp /test/soon /test/said; wrong "not within $1 s: $2"; }
+        [ $SECONDS -lt $until ] || { cp /test/soon /test/said; wrong "not within $1 s: $2"; break; }
         sleep 0.3
     done
 }
@@ -77,7 +78,7 @@ login() { parleyctl session create "$1" 2>/dev/null || parleyctl token "$1"; }
 item "B4: the package, with its defaults (admin.md, Install)"
 # (PostgreSQL, nginx and what the package needs come from Debian; so do cron, curl and jq for the scripts.)
 INSTALL='sudo apt install postgresql nginx ./build/deb/parley_*.deb'
-mkdir -p build/deb && cp /test/parley.deb build/deb/parley_0_amd64.deb
+mkdir -p build/deb && cp parley.deb build/deb/parley_0_amd64.deb
 apt() { apt-get -qy -o Dpkg::Use-Pty=0 "$@"; }
 shown "$INSTALL"
 eval "$INSTALL" >/test/said 2>&1 || wrong "status $?"
@@ -162,7 +163,7 @@ curl -sS -K login $URL/api/v1/tokens -d label=nagios -d scopes=send -d expires_i
 you 'echo "header = \"Authorization: Bearer $(jq -r .secret made)\"" >script
 curl -sS -K script "$URL/api/v1/conversations/$ROOM/messages" -d body=load' '"body": *"load"'
 you 'curl -sS -K script "$URL/api/v1/conversations/$ROOM/messages"' 'insufficient_scope'
-you 'curl -sS -K login $URL/api/v1/tokens | jq -c ".tokens[] | {label, scopes, expires_at, used_at}"' 'nagios.*"used_at":"20'
+you 'curl -sS -K login $URL/api/v1/tokens | jq -r ".tokens[] | \"\(.label) \(.scopes) until \(.expires_at), used \(.used_at)\""' 'nagios.*used 20'
 you 'curl -sS -K login -X DELETE -w "%{http_code}\n" $URL/api/v1/tokens/$(jq -r ".token.id // .id" made)' '20[04]'
 you 'curl -sS -K script -w "\n%{http_code}\n" "$URL/api/v1/conversations/$ROOM/messages" -d body=load' '^401$'
 try "sudo -u postgres psql -Atc \"SELECT left(encode(hash, 'hex'), 16) || '… is all there is of it' FROM tokens LIMIT 1\" parley" '^[0-9a-f]{16}'
@@ -225,12 +226,14 @@ kill $receiver
 
 item "A6: from SQL (sql.md): the system's user backup gets the right to post, and no other"
 try "sudo -u postgres psql -q parley <<'END'
-$(box sql.md 'CREATE ROLE backup')CREATE TABLE jobs (name text, finished_at timestamptz);
+$(box sql.md 'CREATE ROLE backup')
+CREATE TABLE jobs (name text, finished_at timestamptz);
 GRANT ALL ON jobs TO backup;
 INSERT INTO jobs VALUES ('backup');
 END"
 try "sudo -u backup psql -q parley <<'END'
-$(box sql.md 'UPDATE jobs')END"
+$(box sql.md 'UPDATE jobs')
+END"
 try "sudo -u backup psql -q parley <<'END'
 BEGIN;
 SELECT chat_post('ops', 'this never was');
