@@ -72,8 +72,6 @@ here() { sed -e "s|http://127.0.0.1:8080|$HOST|g"; }
 sudo() {        # root does without, and changes to another user for one command only
     if [ "$1" = -u ]; then local as=$2; shift 2; runuser -u "$as" -- "$@"; else "$@"; fi
 }
-# The access token of a login, for what a script's own token may not do.
-login() { parleyctl session create "$1" 2>/dev/null || parleyctl token "$1"; }
 
 # ---- installing
 
@@ -289,16 +287,20 @@ try 'parleyctl user disable carol'
 try "curl -s -o /dev/null -w '%{http_code}\n' $HOST/api/v1/auth/login -d username=carol -d 'password=correct horse battery'" '40[13]'
 try 'parleyctl user enable carol; echo "another horse battery" | parleyctl user passwd carol; parleyctl user promote carol'
 try "curl -s -o /dev/null -w '%{http_code}\n' $HOST/api/v1/auth/login -d username=carol -d 'password=another horse battery'" 200
-try 'TOKEN=$(login carol); curl -s -H "Authorization: Bearer $TOKEN" '$HOST'/api/v1/users/me' '"username": *"carol"'
+try 'TOKEN=$(parleyctl session create carol); curl -s -H "Authorization: Bearer $TOKEN" '$HOST'/api/v1/users/me' '"username": *"carol"'
 try 'parleyctl session list carol' carol
 try 'parleyctl session revoke --user carol'
 try 'curl -s -o /dev/null -w "%{http_code}\n" -H "Authorization: Bearer $TOKEN" '$HOST'/api/v1/users/me' 401
+try 'SCRIPT=$(parleyctl token create alice --label cron --scope read,send --expires 30); curl -s -H "Authorization: Bearer $SCRIPT" '$HOST'/api/v1/users/me' '"username": *"alice"'
+try 'parleyctl token list alice' cron
+try 'parleyctl token revoke $(parleyctl --json token list alice | jq -r ".[] | select(.label == \"cron\").id")
+curl -s -o /dev/null -w "%{http_code}\n" -H "Authorization: Bearer $SCRIPT" '$HOST'/api/v1/users/me' 401
 try 'parleyctl user export alice | jq -c keys' messages
 try 'parleyctl user delete --yes carol'
 fails 67 'parleyctl user disable carol' carol
 fails 67 'parleyctl --json user disable carol' '"exit": *67'
 try 'parleyctl key list; parleyctl key rotate; parleyctl key list'
-try "soon 10 \"curl -s -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer \$(login alice)' $HOST/api/v1/users/me | grep 200\"; echo 'the new key signs, and is known'"
+try "soon 10 \"curl -s -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer \$(parleyctl session create alice)' $HOST/api/v1/users/me | grep 200\"; echo 'the new key signs, and is known'"
 try 'parleyctl conversation list' ops
 try 'ROOM=$(parleyctl --json conversation list | jq -r ".[] | select(.name == \"ops\").id"); parleyctl conversation show --messages 2 $ROOM' ops
 try 'parleyctl export --output server.jsonl; wc -l <server.jsonl; sudo -u postgres createdb --owner parley --encoding UTF8 --template template0 moved'
