@@ -200,7 +200,7 @@ def test_what_is_no_cursor_of_ours_is_refused(alice, cursor):
 def test_bad_parameters_are_named(alice):
     for query, name in (({"limit": "0"}, "limit"), ({"wait": "x"}, "wait"), ({"wait": "-1"}, "wait"),
                         ({"after": now(alice), "consumer": "x"}, "consumer"), ({"consumer": "a b"}, "consumer"),
-                        ({"type": ""}, "type")):
+                        ({"type": ""}, "type"), ({"conversation": [alice.id, alice.id]}, "conversation")):
         assert_problem(ask(alice, **query), 400, names=name)
         assert_problem(ask(alice, **{"wait": 3, **query}), 400, names=name)
 
