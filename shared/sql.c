@@ -157,19 +157,19 @@ static const struct sql_statement statements[SQL_COUNT] = {
     /* Where a typing notice goes: to at most 300 people, as it travels in one NOTIFY.
      * user, conversation (or NULL), its ms, peer (or NULL), their ms; where both are given an
      * integer names either
-     * -> conversation, created_at, is a group, others as id,id,…; no row when the user is not in it */
+     * -> does the peer exist, conversation (NULL: there is none), created_at, is a group, others as id,id,…
+     *    (NULL: the user is not in it) */
     [SQL_TYPING] = {"typing",
-        "SELECT c.id, c.created_at, c.kind = 'group', (SELECT coalesce(string_agg(o.user_id::text, ','), '')"
-        "         FROM (SELECT user_id FROM participants WHERE conversation_id = c.id"
-        "               AND user_id <> $1::bigint ORDER BY user_id LIMIT 300) o)"
-        "  FROM conversations c JOIN participants p ON p.conversation_id = c.id AND p.user_id = $1::bigint"
-        "  LEFT JOIN users u ON u.id = $4::bigint"
-        " WHERE c.id = coalesce((SELECT d.id FROM conversations d WHERE d.kind = 'direct'"
-        "         AND d.user_low = least($1::bigint, $4::bigint)"
-        "         AND d.user_high = greatest($1::bigint, $4::bigint)"
-        "         AND $4::bigint IS NOT NULL), $2::bigint)"
+        "WITH peer AS MATERIALIZED (SELECT u.id FROM users u WHERE u.id = $4::bigint"
+        "       AND ($5::bigint IS NULL OR epoch_ms(u.created_at) = $5::bigint))"
+        " SELECT EXISTS (SELECT FROM peer), c.id, c.created_at, c.kind = 'group', CASE WHEN p.user_id IS NOT NULL THEN"
+        "    (SELECT coalesce(string_agg(o.user_id::text, ','), '') FROM (SELECT user_id FROM participants"
+        "      WHERE conversation_id = c.id AND user_id <> $1::bigint ORDER BY user_id LIMIT 300) o) END"
+        "  FROM (SELECT) one"
+        "  LEFT JOIN conversations c ON c.id = coalesce((SELECT d.id FROM peer q JOIN conversations d ON d.kind = 'direct'"
+        "         AND d.user_low = least($1::bigint, q.id) AND d.user_high = greatest($1::bigint, q.id)), $2::bigint)"
         "   AND ($3::bigint IS NULL OR epoch_ms(c.created_at) = $3::bigint)"
-        "   AND ($5::bigint IS NULL OR epoch_ms(u.created_at) = $5::bigint)"},
+        "  LEFT JOIN participants p ON p.conversation_id = c.id AND p.user_id = $1::bigint"},
 
     /* how many at most -> posted, refused, are there more? (messages from SQL, db/0011_chat_post.sql) */
     [SQL_POSTS_DELIVER] = {"posts_deliver",

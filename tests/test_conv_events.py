@@ -90,9 +90,12 @@ def test_typing_stops_on_disconnect(alice, bob, group, connect):
 
 def test_typing_where_one_is_no_participant_gets_an_error(bob, carol, group, connect):
     sock, watcher = connect(carol), connect(bob)
-    for c in (group["id"], NOBODY):
-        sock.tell("typing", conversation_id=c)
-        assert_error(sock.recv_json())
+    for word in ("typing", "typing_stop"):
+        for c, code in ((group["id"], "forbidden"), (NOBODY, "conversation_not_found")):
+            sock.tell(word, conversation_id=c)
+            frame = sock.recv_json()
+            assert_error(frame)
+            assert frame["data"]["code"] == code
     watcher.expect_nothing(0.2)
 
 

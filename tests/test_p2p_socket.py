@@ -272,9 +272,23 @@ def test_typing_in_a_group_names_it(tom, jerry, connect, member):
 def test_typing_where_one_is_no_member_is_refused(tom, jerry, spike, connect):
     group = tom.group(jerry)
     yours, outsider = connect(jerry), connect(spike)
-    outsider.send({"type": "typing", "group_id": group["id"]})
-    assert outsider.refused()
+    for member in ("group_id", "recipient_id"):
+        outsider.send({"type": "typing", member: group["id"]})
+        assert outsider.refused() == "forbidden"
     yours.expect_nothing(0.1)
+
+
+def test_typing_the_first_message_to_somebody_is_no_error(tom, jerry, connect):
+    mine, yours = connect(tom), connect(jerry)
+    for _ in range(2):
+        mine.send({"type": "typing", "recipient_id": jerry.id})
+    mine.send({"type": "typing", "recipient_id": NOBODY})
+    assert mine.refused() == "user_not_found"       # and nothing before it
+    yours.expect_nothing(0.1)
+    mine.exchange(jerry, "hello")
+    assert yours.recv_json()["content"] == "hello"
+    mine.send({"type": "typing", "recipient_id": jerry.id})
+    assert yours.recv_json()["type"] == "typing"
 
 
 # ---------------------------------------------------------------------- set_recipient and plain text
