@@ -331,8 +331,28 @@ def test_recipient_may_be_changed_and_json_frames_go_on_working(tom, jerry, spik
 
 def test_plain_text_without_a_recipient_is_an_error(tom, connect):
     sock = connect(tom)
-    sock.send("hello?")
-    assert sock.refused() == "bad_json"
+    for text in ("hello?", "[]", " 5", '"quoted"'):
+        sock.send(text)
+        frame = sock.recv_json()
+        assert (frame["type"], frame["code"]) == ("error", "missing_field") and "no recipient is set" in frame["error"]
+    for text in ("", " ", "{", " {"):
+        sock.send(text)
+        assert sock.refused() == "bad_json"
+
+
+def test_json_may_begin_with_blanks(tom, jerry, connect):
+    sock = connect(tom)
+    sock.send(' \n{"recipient_id": %d, "content": "x"}' % jerry.id)
+    assert sock.recv_json()["content"] == "x"
+
+
+def test_text_to_a_recipient_who_is_not_there_is_refused(tom, jerry, spike, connect):
+    sock, group = connect(tom), spike.group(jerry)
+    for who, code in (({"user_id": NOBODY}, "user_not_found"), ({"group_id": NOBODY}, "conversation_not_found"),
+                      ({"group_id": group["id"]}, "forbidden")):
+        set_recipient(sock, **who)
+        sock.send("hello?")
+        assert sock.refused() == code
 
 
 def test_plain_text_keeps_the_bounds(tom, jerry, connect):
@@ -348,7 +368,7 @@ def test_recipient_is_of_one_socket(tom, jerry, connect):
     one, two = connect(tom), connect(tom)
     set_recipient(one, user_id=jerry.id)
     two.send("hello?")
-    assert two.refused() == "bad_json"
+    assert two.refused() == "missing_field"
 
 
 # ---------------------------------------------------------------------- bad frames
