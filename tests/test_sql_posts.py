@@ -172,6 +172,7 @@ def test_it_is_shown_as_the_database_role_or_the_name_given(stack, site, alice, 
     names = stack.query("SELECT u.username, u.display_name FROM messages m JOIN users u ON u.id = m.sender_id"
                         " JOIN conversations c ON c.id = m.conversation_id WHERE c.name = %s ORDER BY m.seq", ops["name"])
     assert names == [("sql:site_role", "site_role"), ("sql:backup.nightly", "backup.nightly")]
+    assert [m["sender_username"] for m in alice.page(ops)["messages"]] == ["sql:backup.nightly", "sql:site_role"]
     assert alice.login(email="sql:site_role", password="*").status_code == 401
     assert len(alice.conversation(ops)["participants"]) == 2, "it is no member"
 
