@@ -110,8 +110,8 @@ static const struct sql_statement statements[SQL_COUNT] = {
      * old xmax, old xip (bigint[] text), new snapshot (NULL: now), after id, and (else NULL)
      * the highest id handed out before the connection was lost: see feed.c
      * -> new snapshot, id, kind ('message' for a new one), event's conversation, user, actor,
-     *    session, seq, created_at of conversation, user, actor and event, then the message; one row without
-     *    id when there is nothing; FEED_BATCH rows at most */
+     *    session, seq, created_at of conversation, user, actor and event, the conversation's name, then the
+     *    message; one row without id when there is nothing; FEED_BATCH rows at most */
     [SQL_FEED] = {"feed",
         "WITH target AS MATERIALIZED (SELECT coalesce($3::pg_snapshot, pg_current_snapshot()) AS s),"
         " unseen AS MATERIALIZED (" UNSEEN("messages") " UNION ALL " UNSEEN("events") "),"
@@ -119,7 +119,7 @@ static const struct sql_statement statements[SQL_COUNT] = {
         "   AND pg_visible_in_snapshot(n.xid, (SELECT s FROM target)) ORDER BY n.id LIMIT " LITERAL(FEED_BATCH) ")"
         " SELECT t.s::text, c.id, CASE WHEN c.source = 'messages' THEN 'message' ELSE e.kind END,"
         " e.conversation_id, e.user_id, e.actor_id, e.session_id, e.seq,"
-        " coalesce(g.created_at, e.conversation_created_at), u.created_at, a.created_at, e.created_at, "
+        " coalesce(g.created_at, e.conversation_created_at), u.created_at, a.created_at, e.created_at, g.name, "
         MESSAGE_COLUMNS("v")
         " FROM target t LEFT JOIN (changes c LEFT JOIN events e ON e.id = c.id AND c.source = 'events'"
         "   LEFT JOIN message_view v ON v.id = CASE WHEN c.source = 'messages' THEN c.id ELSE e.message_id END"

@@ -182,7 +182,7 @@ def test_renaming_adding_and_removing_are_told_to_the_members(alice, bob, carol,
     hers, his, new = listen(connect, alice, daemon=1), listen(connect, bob, daemon=2), listen(connect, carol)
     alice.rename(group, "Bouldering")
     for sock in (hers, his):
-        assert sock.expect("conversation_renamed") == about(group, alice, alice)
+        assert sock.expect("conversation_renamed") == {**about(group, alice, alice), "name": "Bouldering"}
     alice.add(group, carol)
     for sock in (hers, his, new):
         assert sock.expect("member_added") == about(group, carol, alice)

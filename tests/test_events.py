@@ -70,6 +70,7 @@ def test_membership_is_told(people):
     events, _ = since(alice, cursor)
     assert told(events) == ["conversation_created", "member_added", "conversation_renamed", "member_removed"]
     assert [e["data"]["user_id"] for e in events] == [alice.id, carol.id, alice.id, carol.id]
+    assert [e["data"].get("name") for e in events] == [None, None, "Caving", None]
     alice.delete(group)
     assert told(since(bob, cursor)[0])[-1] == "conversation_deleted"
 
