@@ -61,13 +61,16 @@ static enum error read_place(struct request *req, struct text value, const char 
     return OK;
 }
 
-/* Where the page lies: at a cursor, or before, after or around a message; at the newest by default. */
+/* Where the page lies: at a cursor, or before, after or around a message; at the newest by default, which
+ * an empty cursor stands for too: it is what a script's loop begins with. */
 static enum error read_page(struct request *req, struct page *page)
 {
     struct text cursor = target_parameter(&req->target, "cursor");
     struct text before = target_parameter(&req->target, "before");
     struct text after = target_parameter(&req->target, "after");
     struct text around = target_parameter(&req->target, "around");
+    if (!cursor.len)
+        cursor.s = NULL;
     if (!!cursor.s + !!before.s + !!after.s + !!around.s > 1)
         return input_fail(&req->body, ERR_INVALID_PARAMETER,
                           "cursor, before, after and around exclude each other");

@@ -153,14 +153,14 @@ enum error p2p_send_to_group(struct request *req, struct reply *out)
 
 /* ---- reading ---- */
 
-/* The newest page before before_id, oldest first within. */
+/* The newest page before before_id (0: of all), oldest first within. */
 static enum error show_history(struct request *req, struct reply *out, struct page *page)
 {
     struct messages m;
     struct json_object *list;
     enum error e;
     if ((e = request_page(req, &page->limit, NULL)) ||
-        (e = request_number(req, "before_id", 1, &page->at)))
+        (e = request_number(req, "before_id", 0, &page->at)))
         return e;
     page->place = page->at ? PLACE_BEFORE_ID : PLACE_NEWEST;
     page->oldest_first = true;

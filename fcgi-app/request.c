@@ -153,10 +153,14 @@ enum error request_body(struct request *req, bool form)
     struct text bytes = {0};
     enum media media = media_of(request_variable(req, "CONTENT_TYPE"));
     if (media == MEDIA_OTHER || (media == MEDIA_FORM && !form))
-        return ERR_MEDIA_TYPE;
+        return input_fail(&req->body, ERR_MEDIA_TYPE, "the body has to be JSON (Content-Type: application/json)%s",
+                          form ? " or a form" : "");
     enum error e = request_bytes(req, &bytes);
     if (e != OK)
         return e;
+    if (media == MEDIA_FORM && bytes.len && *bytes.s == '{') /* what curl -d says of whatever it sends */
+        return input_fail(&req->body, ERR_INVALID_BODY,
+                          "the body looks like JSON, but is declared as a form: say Content-Type: application/json");
     return media == MEDIA_FORM ? input_parse_form(&req->body, bytes.s, bytes.len)
                                : input_parse(&req->body, bytes.s, bytes.len);
 }

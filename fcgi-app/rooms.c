@@ -107,24 +107,16 @@ static struct json_object *message_item(const void *list, int i)
     return view_rooms_message((const struct message *)list + i);
 }
 
-/* The newest page before before_id, oldest first within. */
+/* The newest page before before_id (0: of all), oldest first within. */
 enum error rooms_history(struct request *req, struct reply *out)
 {
-    struct text before = target_parameter(&req->target, "before_id");
     struct page page = {.conversation = &req->refs[0], .oldest_first = true};
-    struct ref place;
     struct messages m;
-    enum error e = request_page(req, &page.limit, NULL);
-    if (e != OK)
+    enum error e;
+    if ((e = request_page(req, &page.limit, NULL)) || (e = request_number(req, "before_id", 0, &page.at)))
         return e;
-    if (before.s) {
-        if (!id_parse_integer(before.s, &place))
-            return input_fail(&req->body, ERR_INVALID_PARAMETER, "before_id has to be a positive integer");
-        page.place = PLACE_BEFORE_ID;
-        page.at = place.id;
-    }
-    e = history_page(req->db, &req->arena, req->me.user_id, &page, &m);
-    if (e != OK)
+    page.place = page.at ? PLACE_BEFORE_ID : PLACE_NEWEST;
+    if ((e = history_page(req->db, &req->arena, req->me.user_id, &page, &m)))
         return e;
     struct json_object *o = view_list("messages", m.count, message_item, m.list);
     json_object_object_add(o, "has_more", json_object_new_boolean(m.older));

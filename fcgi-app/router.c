@@ -117,7 +117,7 @@ static enum error handle(struct request *req, struct reply *out)
     unsigned guards = req->route->guards;
     enum error e = authenticate(req, guards);
     if (e == OK)
-        e = target_parse_query(&req->target, &req->arena);
+        e = target_parse_query(&req->target, &req->arena, &req->body);
     if (e == OK && guards & BODY)
         e = request_body(req, guards & FORM);
     if (e == OK)

@@ -37,6 +37,7 @@ void change_read(struct row *r, struct change *out)
     e->actor_created = row_time(r);
     e->user_name = row_text(r);
     e->actor_name = row_text(r);
+    e->conversation_name = row_text(r);
     message_read(r, &out->message);
 }
 

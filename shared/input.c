@@ -152,6 +152,7 @@ enum error input_parse_form(struct input *in, const char *bytes, size_t len)
     if (!buffer)
         return ERR_INTERNAL;
     enum error e = OK;
+    input_say(in, "the form is not well-formed UTF-8");
     for (size_t start = 0; start < len && e == OK;) {
         const char *amp = memchr(bytes + start, '&', len - start);
         size_t end = amp ? (size_t)(amp - bytes) : len;
@@ -168,13 +169,17 @@ enum error input_parse_form(struct input *in, const char *bytes, size_t len)
         else if (memchr(buffer, 0, name_len) || !utf8_valid(buffer, name_len) ||
                  !utf8_valid(value, value_len) || ++fields > FORM_FIELDS)
             e = ERR_INVALID_BODY;
+        else if (json_object_object_get_ex(in->root, buffer, NULL))
+            e = input_fail(in, ERR_INVALID_BODY, "%s is given twice", name_len < 100 ? buffer : "a field");
         else if (name_len)
             json_object_object_add(in->root, buffer,
                                    json_object_new_string_len(value, (int)value_len));
         start = end + 1;
     }
     free(buffer);
-    return e == OK ? OK : input_fail(in, e, "the form is not well-formed UTF-8");
+    if (e == OK)
+        in->detail[0] = 0;
+    return e;
 }
 
 /* ---- members ---- */

@@ -22,8 +22,8 @@ struct input {
  * ERR_BAD_JSON, ERR_INVALID_BODY. Release in any case. */
 MUSTCHECK enum error input_parse(struct input *in, const char *bytes, size_t len);
 
-/* The same for application/x-www-form-urlencoded: a flat object of strings; the last of several
- * fields with one name counts. */
+/* The same for application/x-www-form-urlencoded: a flat object of strings. Two fields with one
+ * name are refused, as nobody could say which counts: ERR_INVALID_BODY. */
 MUSTCHECK enum error input_parse_form(struct input *in, const char *bytes, size_t len);
 
 /* An object without members, for requests without a body. */

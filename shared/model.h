@@ -112,6 +112,7 @@ struct event {
     int64_t conversation_created, user_created, actor_created; /* for their UUIDs; TIME_NONE: gone */
     int64_t at; /* when it happened; the feed's: TIME_NONE for a message, which has its own */
     const char *user_name, *actor_name; /* not of the feed's; NULL: nobody, or gone */
+    const char *conversation_name;      /* as it is now; NULL: it has none, or is gone */
 };
 
 /* What became visible: a new message (event.kind "message") or another event, with the message it is

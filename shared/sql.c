@@ -111,8 +111,8 @@ static const struct sql_statement statements[SQL_COUNT] = {
      * old xmax, old xip (bigint[] text), new snapshot (NULL: now), after id, and (else NULL)
      * the highest id handed out before the connection was lost: see feed.c
      * -> new snapshot, id, kind ('message' for a new one), event's conversation, user, actor,
-     *    session, seq, created_at of conversation, user, actor and event, then the message; one row without
-     *    id when there is nothing; FEED_BATCH rows at most */
+     *    session, seq, created_at of conversation, user, actor and event, the conversation's name, then the
+     *    message; one row without id when there is nothing; FEED_BATCH rows at most */
     [SQL_FEED] = {"feed",
         "WITH target AS MATERIALIZED (SELECT coalesce($3::pg_snapshot, pg_current_snapshot()) AS s),"
         " unseen AS MATERIALIZED (" UNSEEN("messages") " UNION ALL " UNSEEN("events") "),"
@@ -120,7 +120,7 @@ static const struct sql_statement statements[SQL_COUNT] = {
         "   AND pg_visible_in_snapshot(n.xid, (SELECT s FROM target)) ORDER BY n.id LIMIT " LITERAL(FEED_BATCH) ")"
         " SELECT t.s::text, c.id, CASE WHEN c.source = 'messages' THEN 'message' ELSE e.kind END,"
         " e.conversation_id, e.user_id, e.actor_id, e.session_id, e.seq,"
-        " coalesce(g.created_at, e.conversation_created_at), u.created_at, a.created_at, e.created_at, "
+        " coalesce(g.created_at, e.conversation_created_at), u.created_at, a.created_at, e.created_at, g.name, "
         MESSAGE_COLUMNS("v")
         " FROM target t LEFT JOIN (changes c LEFT JOIN events e ON e.id = c.id AND c.source = 'events'"
         "   LEFT JOIN message_view v ON v.id = CASE WHEN c.source = 'messages' THEN c.id ELSE e.message_id END"
@@ -158,19 +158,19 @@ static const struct sql_statement statements[SQL_COUNT] = {
     /* Where a typing notice goes: to at most 300 people, as it travels in one NOTIFY.
      * user, conversation (or NULL), its ms, peer (or NULL), their ms; where both are given an
      * integer names either
-     * -> conversation, created_at, is a group, others as id,id,…; no row when the user is not in it */
+     * -> does the peer exist, conversation (NULL: there is none), created_at, is a group, others as id,id,…
+     *    (NULL: the user is not in it) */
     [SQL_TYPING] = {"typing",
-        "SELECT c.id, c.created_at, c.kind = 'group', (SELECT coalesce(string_agg(o.user_id::text, ','), '')"
-        "         FROM (SELECT user_id FROM participants WHERE conversation_id = c.id"
-        "               AND user_id <> $1::bigint ORDER BY user_id LIMIT 300) o)"
-        "  FROM conversations c JOIN participants p ON p.conversation_id = c.id AND p.user_id = $1::bigint"
-        "  LEFT JOIN users u ON u.id = $4::bigint"
-        " WHERE c.id = coalesce((SELECT d.id FROM conversations d WHERE d.kind = 'direct'"
-        "         AND d.user_low = least($1::bigint, $4::bigint)"
-        "         AND d.user_high = greatest($1::bigint, $4::bigint)"
-        "         AND $4::bigint IS NOT NULL), $2::bigint)"
+        "WITH peer AS MATERIALIZED (SELECT u.id FROM users u WHERE u.id = $4::bigint"
+        "       AND ($5::bigint IS NULL OR epoch_ms(u.created_at) = $5::bigint))"
+        " SELECT EXISTS (SELECT FROM peer), c.id, c.created_at, c.kind = 'group', CASE WHEN p.user_id IS NOT NULL THEN"
+        "    (SELECT coalesce(string_agg(o.user_id::text, ','), '') FROM (SELECT user_id FROM participants"
+        "      WHERE conversation_id = c.id AND user_id <> $1::bigint ORDER BY user_id LIMIT 300) o) END"
+        "  FROM (SELECT) one"
+        "  LEFT JOIN conversations c ON c.id = coalesce((SELECT d.id FROM peer q JOIN conversations d ON d.kind = 'direct'"
+        "         AND d.user_low = least($1::bigint, q.id) AND d.user_high = greatest($1::bigint, q.id)), $2::bigint)"
         "   AND ($3::bigint IS NULL OR epoch_ms(c.created_at) = $3::bigint)"
-        "   AND ($5::bigint IS NULL OR epoch_ms(u.created_at) = $5::bigint)"},
+        "  LEFT JOIN participants p ON p.conversation_id = c.id AND p.user_id = $1::bigint"},
 
     /* how many at most -> posted, refused, are there more? (messages from SQL, db/0011_chat_post.sql) */
     [SQL_POSTS_DELIVER] = {"posts_deliver",

@@ -62,7 +62,7 @@ const struct sql_statement sql_callbacks[SQL_COUNT] = {
         "      ELSE e.id IS NULL OR (e.message_id IS NOT NULL AND (v.id IS NULL"
         "           OR (v.deleted_at IS NOT NULL AND d.kind <> 'message_deleted'))) END,"
         " d.change_id, d.kind, g.id, e.user_id, e.actor_id, e.seq, coalesce(e.created_at, v.created_at),"
-        " g.created_at, u.created_at, a.created_at, u.username, a.username, "
+        " g.created_at, u.created_at, a.created_at, u.username, a.username, g.name, "
         MESSAGE_COLUMNS("v")
         " FROM callback_claim($1::bigint * interval '1 s') d JOIN callbacks k ON k.id = d.callback_id"
         "   JOIN conversations g ON g.id = k.conversation_id"

@@ -24,7 +24,7 @@ const struct sql_statement sql_events[SQL_COUNT] = {
      * the present), after id, limit, conversation (NULL: all), its ms, kinds
      * -> outcome (see events_check()), is the conversation there, is the user in it, the snapshot moved to,
      *    id, kind, event's conversation, user, actor, seq, created_at, created_at of conversation, user
-     *    and actor, names of user and actor, then the message; one row without id when there is nothing */
+     *    and actor, names of user, actor and conversation, then the message; one row without id when there is nothing */
     [SQL_EVENTS] = {"events",
         "WITH target AS MATERIALIZED (SELECT coalesce($5::pg_snapshot, events_now()) AS s),"
         " mine AS MATERIALIZED (SELECT p.conversation_id, p.joined_seq FROM participants p"
@@ -72,7 +72,7 @@ const struct sql_statement sql_events[SQL_COUNT] = {
         "       AND ($9::bigint IS NULL OR epoch_ms(k.created_at) = $9::bigint)),"
         " $8::bigint IS NULL OR EXISTS (SELECT FROM mine), t.s::text,"
         " c.id, c.kind, c.conversation_id, c.user_id, c.actor_id, c.seq, c.created_at,"
-        " coalesce(g.created_at, c.conversation_created_at), u.created_at, a.created_at, u.username, a.username, "
+        " coalesce(g.created_at, c.conversation_created_at), u.created_at, a.created_at, u.username, a.username, g.name, "
         MESSAGE_COLUMNS("v")
         " FROM target t LEFT JOIN (changes c LEFT JOIN message_view v ON v.id = c.message_id"
         "   LEFT JOIN conversations g ON g.id = c.conversation_id"

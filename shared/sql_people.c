@@ -60,6 +60,9 @@
     " LEFT JOIN (page JOIN message_view v ON v.id = page.id) ON true"                              \
     " ORDER BY v.seq " direction
 
+/* Is it a person's? Users whom nobody can be, those of webhooks and of messages from SQL, have no password. */
+#define A_PERSON(u) u ".password_hash <> '*'"
+
 /* The contacts of a user ($1) among usernames, in the order named; others are passed over. */
 #define CONTACTS_NAMED(user, names)                                                                \
     "(SELECT coalesce(array_agg(u.id ORDER BY n.n), '{}')"                                         \
@@ -137,7 +140,8 @@ const struct sql_statement sql_people[SQL_COUNT] = {
     /* actor, username -> outcome, the invitation, the contact when a crossing one was accepted */
     [SQL_CONTACT_INVITE] = {"contact_invite",
         "SELECT i.outcome, " INVITATION_COLUMNS("(i.shown)") ", " CONTACT_COLUMNS("(i.contact)")
-        " FROM contact_invite($1::bigint, $2) i"},
+        " FROM contact_invite($1::bigint, (SELECT u.username FROM users u"
+        "   WHERE lower(u.username) = lower($2) AND " A_PERSON("u") ")) i"},
 
     /* actor, invitation, its ms, accept -> outcome, the contact when accepted */
     [SQL_INVITATION_ANSWER] = {"invitation_answer",
@@ -159,7 +163,8 @@ const struct sql_statement sql_people[SQL_COUNT] = {
 
     /* viewer, username -> the username as its user wrote it, are they contacts */
     [SQL_CONTACT_CHECK] = {"contact_check",
-        "SELECT u.username, are_contacts($1::bigint, u.id) FROM users u WHERE lower(u.username) = lower($2)"},
+        "SELECT u.username, are_contacts($1::bigint, u.id) FROM users u WHERE lower(u.username) = lower($2)"
+        "   AND " A_PERSON("u")},
 
     /* user, conversation (NULL: the message's), its ms, message (NULL: the newest), its ms, is it read
      * -> outcome */
@@ -223,14 +228,15 @@ const struct sql_statement sql_people[SQL_COUNT] = {
 
     /* username -> person */
     [SQL_USER_BY_NAME] = {"user_by_name",
-        "SELECT " PERSON_COLUMNS("u") " FROM users u WHERE lower(u.username) = lower($1)"},
+        "SELECT " PERSON_COLUMNS("u") " FROM users u WHERE lower(u.username) = lower($1)"
+        "   AND " A_PERSON("u")},
 
     /* viewer, after id (0: from the start, which is the viewer), limit of the others, with the last
      * message between the two -> user (email of the viewer only), message */
     [SQL_USER_LIST] = {"user_list",
         "WITH page AS MATERIALIZED (SELECT u.*, 0 AS rank FROM users u WHERE u.id = $1::bigint AND $2::bigint = 0"
         "   UNION ALL (SELECT u.*, 1 FROM users u WHERE u.id > $2::bigint AND u.id <> $1::bigint"
-        "              AND u.is_active ORDER BY u.id LIMIT $3::bigint))"
+        "              AND u.is_active AND " A_PERSON("u") " ORDER BY u.id LIMIT $3::bigint))"
         " SELECT u.id, u.username, CASE u.rank WHEN 0 THEN u.email END, u.display_name, NULL::text,"
         "        u.is_active, u.email_verified, u.created_at, u.updated_at, " MESSAGE_COLUMNS("l")
         " FROM page u LEFT JOIN conversations c ON $4::boolean AND c.kind = 'direct'"

@@ -41,10 +41,29 @@ enum error target_parse(struct target *t, struct arena *a, const char *address)
     return OK;
 }
 
-enum error target_parse_query(struct target *t, struct arena *a)
+struct text target_parameter(const struct target *t, const char *name)
 {
+    for (int i = 0; i < t->parameter_count; i++)
+        if (!strcmp(t->parameters[i].name, name))
+            return t->parameters[i].value;
+    return (struct text){0};
+}
+
+enum error target_add(struct target *t, struct input *in, const char *name, struct text value)
+{
+    if (target_parameter(t, name).s)
+        return input_fail(in, ERR_INVALID_PARAMETER, "%s is given twice", strlen(name) < 100 ? name : "a parameter");
+    if (t->parameter_count == TARGET_PARAMETERS)
+        return input_fail(in, ERR_INVALID_PARAMETER, "a query may have at most %d parameters", TARGET_PARAMETERS);
+    t->parameters[t->parameter_count++] = (struct parameter){name, value};
+    return OK;
+}
+
+enum error target_parse_query(struct target *t, struct arena *a, struct input *in)
+{
+    enum error e = OK;
     const char *next;
-    for (const char *at = t->query; at && *at; at = next) {
+    for (const char *at = t->query; at && *at && e == OK; at = next) {
         size_t len = strcspn(at, "&");
         const char *eq = memchr(at, '=', len);
         size_t name_len = eq ? (size_t)(eq - at) : len;
@@ -53,19 +72,9 @@ enum error target_parse_query(struct target *t, struct arena *a)
             continue;
         struct text name = decode(a, at, name_len, true);
         struct text value = eq ? decode(a, eq + 1, len - name_len - 1, true) : (struct text){"", 0};
-        if (!name.s || !value.s || t->parameter_count == TARGET_PARAMETERS)
-            return ERR_INVALID_PARAMETER;
-        t->parameters[t->parameter_count++] = (struct parameter){name.s, value};
+        e = name.s && value.s ? target_add(t, in, name.s, value) : ERR_INVALID_PARAMETER;
     }
-    return OK;
-}
-
-struct text target_parameter(const struct target *t, const char *name)
-{
-    for (int i = t->parameter_count; i-- > 0;)
-        if (!strcmp(t->parameters[i].name, name))
-            return t->parameters[i].value;
-    return (struct text){0};
+    return e;
 }
 
 /* Digits only; more than fits counts as the most that does. */

@@ -28,10 +28,14 @@ struct target {
  * or `..`, no leading slash. path and query are set in any case. */
 MUSTCHECK enum error target_parse(struct target *t, struct arena *a, const char *address);
 
-/* Decodes the query. ERR_INVALID_PARAMETER for a bad escape, NUL, invalid UTF-8 or too many. */
-MUSTCHECK enum error target_parse_query(struct target *t, struct arena *a);
+/* Adds a parameter, borrowed. ERR_INVALID_PARAMETER, with a sentence in `in`, when there is one of this name
+ * already, of which nobody could say which counts, or when there are too many. */
+MUSTCHECK enum error target_add(struct target *t, struct input *in, const char *name, struct text value);
 
-/* The value of a parameter; of several with one name the last. s NULL when there is none. */
+/* Decodes the query. ERR_INVALID_PARAMETER for a bad escape, NUL, invalid UTF-8, and as target_add(). */
+MUSTCHECK enum error target_parse_query(struct target *t, struct arena *a, struct input *in);
+
+/* The value of a parameter. s NULL when there is none. */
 struct text target_parameter(const struct target *t, const char *name);
 
 /* A parameter that is a number, at least `least` (0 or 1); without it *out stays as it is.

@@ -47,6 +47,13 @@ static struct json_object *about(const struct change *c)
     return data;
 }
 
+static struct json_object *renamed(const struct change *c)
+{
+    struct json_object *data = about(c);
+    add(data, "name", view_text(c->event.conversation_name));
+    return data;
+}
+
 static const struct {
     const char *kind; /* in the database */
     const char *type; /* on the wire */
@@ -58,7 +65,7 @@ static const struct {
     {"delivered", "delivery_ack", receipt},
     {"read", "delivery_ack", receipt},
     {"conversation_created", "conversation_created", about},
-    {"conversation_renamed", "conversation_renamed", about},
+    {"conversation_renamed", "conversation_renamed", renamed},
     {"owner_changed", "owner_changed", about},
     {"conversation_deleted", "conversation_deleted", about},
     {"member_added", "member_added", about},

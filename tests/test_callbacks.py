@@ -92,6 +92,7 @@ def test_edits_deletions_and_membership_are_posted(receiver, path, alice, group)
     types = [p.json["type"] for p in receiver.expect(path, 6)]
     assert types == ["message", "message_edited", "message_deleted", "member_added", "conversation_renamed",
                      "member_removed"]
+    assert receiver.to(path)[4].json["data"]["name"] == "Caving"
     assert receiver.to(path)[1].text == "won" and receiver.to(path)[3].json["data"]["user_id"] == carol.id
 
 

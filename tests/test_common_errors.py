@@ -105,6 +105,17 @@ def test_body_declared_as_something_else_is_refused(alice, method, path, declare
     assert_problem(alice.raw(method, path, b"{}", declared), 415, "unsupported_media_type")
 
 
+def test_what_may_be_declared_is_said(alice):
+    """curl -d '{…}' declares a form, whatever it sends."""
+    form = "application/x-www-form-urlencoded"
+    for path, taken in (("/api/v1/auth/login", " or a form"), ("/v1/users/login", "")):
+        detail = assert_problem(alice.raw("POST", path, b"{}", "text/plain"), 415)["detail"]
+        assert detail == "the body has to be JSON (Content-Type: application/json)" + taken
+    assert_problem(alice.raw("POST", "/v1/users/login", b"{}", form), 415, names="application/json")
+    assert_problem(alice.raw("POST", "/api/v1/auth/login", b'{"username": "x"}', form), 400, "invalid_body",
+                   names="application/json")
+
+
 @pytest.mark.parametrize("declared", [None, "application/json", "application/json; charset=utf-8",
                                       "Application/JSON", "application/json;charset=UTF-8"])
 def test_json_is_taken_as_declared_or_undeclared(alice, declared):

@@ -90,9 +90,12 @@ def test_typing_stops_on_disconnect(alice, bob, group, connect):
 
 def test_typing_where_one_is_no_participant_gets_an_error(bob, carol, group, connect):
     sock, watcher = connect(carol), connect(bob)
-    for c in (group["id"], NOBODY):
-        sock.tell("typing", conversation_id=c)
-        assert_error(sock.recv_json())
+    for word in ("typing", "typing_stop"):
+        for c, code in ((group["id"], "forbidden"), (NOBODY, "conversation_not_found")):
+            sock.tell(word, conversation_id=c)
+            frame = sock.recv_json()
+            assert_error(frame)
+            assert frame["data"]["code"] == code
     watcher.expect_nothing(0.2)
 
 
@@ -179,7 +182,7 @@ def test_renaming_adding_and_removing_are_told_to_the_members(alice, bob, carol,
     hers, his, new = listen(connect, alice, daemon=1), listen(connect, bob, daemon=2), listen(connect, carol)
     alice.rename(group, "Bouldering")
     for sock in (hers, his):
-        assert sock.expect("conversation_renamed") == about(group, alice, alice)
+        assert sock.expect("conversation_renamed") == {**about(group, alice, alice), "name": "Bouldering"}
     alice.add(group, carol)
     for sock in (hers, his, new):
         assert sock.expect("member_added") == about(group, carol, alice)

@@ -146,7 +146,13 @@ def test_limit_defaults_to_50_and_is_clamped_to_100(alice, group):
         assert_problem(alice.messages(group, limit=bad), 400, "invalid_parameter", names="limit")
 
 
-@pytest.mark.parametrize("cursor", ["x", "", "b", "b0", "b-1", "b1x", "c1", "b99999999999999999999", NOBODY])
+def test_empty_cursor_is_the_first_page(alice, group):
+    for text in "abc":
+        alice.say(group, text)
+    assert alice.page(group, limit=2, cursor="") == alice.page(group, limit=2)
+
+
+@pytest.mark.parametrize("cursor", ["x", "b", "b0", "b-1", "b1x", "c1", "b99999999999999999999", NOBODY])
 def test_bad_cursor_is_refused(alice, group, cursor):
     assert_problem(alice.messages(group, cursor=cursor), 400, "invalid_parameter", names="cursor")
 

@@ -86,7 +86,7 @@ BROKEN = {
     # what stands in nginx.conf, what instead, the check, a word of its mending, checks that depend on it
     "upgrade not forwarded": (UPGRADE, "", "upgrade", UPGRADE),
     "connection not forwarded": (CONNECTION, "", "upgrade", CONNECTION),
-    "authorization kept from the daemon": (AUTHORIZATION, "", "upgrade", AUTHORIZATION),
+    "authorization kept from the daemon": (AUTHORIZATION, "", "upgrade", AUTHORIZATION, "events"),
     "authorization kept from the workers": (ADDRESS, ADDRESS + ' fastcgi_param HTTP_AUTHORIZATION "";', "authorization",
                                             "HTTP_AUTHORIZATION", "upgrade", "body-limit", "delivery", "api-pool", "buffering"),
     "body limit too small": (LIMITS, "client_max_body_size 100k;", "body-limit", "client_max_body_size 1048576;"),

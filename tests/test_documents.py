@@ -16,7 +16,7 @@ STACK = {}
 
 #: Which test runs a document's boxes, and how many of them it knows. Whoever adds one, adds it there.
 RUN_BY = {"README.md": ("test_readme.py", 5), "docs/admin.md": ("test_admin_docs.py", 26), "docs/callbacks.md": ("test_callbacks.py", 3),
-          "docs/metrics.md": ("test_metrics_documents.py", 2), "docs/realtime.md": ("test_reference_sockets.py", None),
+          "docs/metrics.md": ("test_metrics_documents.py", 3), "docs/realtime.md": ("test_reference_sockets.py", None),
           "docs/scripts.md": ("test_scripts.py", None), "docs/sql.md": ("test_sql_posts.py", 4)}
 
 

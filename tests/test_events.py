@@ -71,6 +71,7 @@ def test_membership_is_told(people):
     events, _ = since(alice, cursor)
     assert told(events) == ["conversation_created", "member_added", "conversation_renamed", "member_removed"]
     assert [e["data"]["user_id"] for e in events] == [alice.id, carol.id, alice.id, carol.id]
+    assert [e["data"].get("name") for e in events] == [None, None, "Caving", None]
     alice.delete(group)
     assert told(since(bob, cursor)[0])[-1] == "conversation_deleted"
 
@@ -201,7 +202,7 @@ def test_what_is_no_cursor_of_ours_is_refused(alice, cursor):
 def test_bad_parameters_are_named(alice):
     for query, name in (({"limit": "0"}, "limit"), ({"wait": "x"}, "wait"), ({"wait": "-1"}, "wait"),
                         ({"after": now(alice), "consumer": "x"}, "consumer"), ({"consumer": "a b"}, "consumer"),
-                        ({"type": ""}, "type")):
+                        ({"type": ""}, "type"), ({"conversation": [alice.id, alice.id]}, "conversation")):
         assert_problem(ask(alice, **query), 400, names=name)
         assert_problem(ask(alice, **{"wait": 3, **query}), 400, names=name)
 

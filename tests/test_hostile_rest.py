@@ -15,10 +15,9 @@ import pytest
 
 from parley import hostile
 from parley.check import assert_problem
-from parley.growth import Growth, descriptors
+from parley.growth import Growth, use_every_worker
 from parley.reference import World, operations, schema_validator
 from parley.sockets import dm_socket
-from parley.wait import eventually
 from parley.wire import Wire, request_bytes
 
 #: Few workers, so that each gets many of the requests and would show what it kept of them.
@@ -67,7 +66,7 @@ def growth(stack, world):
     for op in operations():
         if op.id in ("login", "renameConversation"):
             storm(stack, world, op, 0.5)
-    eventually(lambda: len(set(map(descriptors, stack.workers()))) == 1, 5, "all have a connection to the database")
+    use_every_worker(stack, [world.people["alice"]])
     return Growth(stack)
 
 

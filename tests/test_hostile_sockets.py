@@ -16,7 +16,7 @@ from parley import frames, hostile
 from parley.api import fresh_name
 from parley.check import assert_problem
 from parley.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Speaker, frame_bytes, handshake
-from parley.growth import Growth
+from parley.growth import Growth, use_every_worker
 from parley.reference import World, reference
 from parley.realtime import PATHS
 from parley.sockets import Closed, dm_socket
@@ -66,6 +66,7 @@ def growth(stack, world):
             assert_usable(sock, world)
             sock.raw(frame_bytes(b"x" * 200000))
             sock.expect_close(1009)
+    use_every_worker(stack, [world.people["alice"]])
     return Growth(stack)
 
 

@@ -223,6 +223,7 @@ def test_history_is_oldest_first_and_paged_by_before_id(tom, jerry):
     assert [m["id"] for m in jerry.page(tom, limit=10, before_id=ids[15])] == ids[5:15]
     assert [m["id"] for m in jerry.page(tom, limit=10, before_id=ids[5])] == ids[:5]
     assert jerry.page(tom, before_id=ids[0]) == []
+    assert [m["id"] for m in jerry.page(tom, limit=5, before_id=0)] == ids[-5:]
 
 
 def test_history_pages_neither_skip_nor_repeat_while_messages_arrive(tom, jerry):
@@ -242,7 +243,7 @@ def test_history_limit_is_50_and_at_most_100(tom, jerry):
     assert [len(tom.page(jerry, **q)) for q in ({}, {"limit": 100}, {"limit": 5000})] == [50, 100, 100]
 
 
-@pytest.mark.parametrize("query", [{"limit": 0}, {"limit": -1}, {"limit": "x"}, {"limit": ""}, {"before_id": 0},
+@pytest.mark.parametrize("query", [{"limit": 0}, {"limit": -1}, {"limit": "x"}, {"limit": ""}, {"before_id": ""},
                                    {"before_id": "x"}, {"before_id": -3}, {"before_id": SOME_UUID}], ids=str)
 def test_bad_parameter_is_refused(tom, jerry, query):
     assert_problem(tom.history(jerry, **query), 400, "invalid_parameter", names=next(iter(query)))

@@ -272,9 +272,23 @@ def test_typing_in_a_group_names_it(tom, jerry, connect, member):
 def test_typing_where_one_is_no_member_is_refused(tom, jerry, spike, connect):
     group = tom.group(jerry)
     yours, outsider = connect(jerry), connect(spike)
-    outsider.send({"type": "typing", "group_id": group["id"]})
-    assert outsider.refused()
+    for member in ("group_id", "recipient_id"):
+        outsider.send({"type": "typing", member: group["id"]})
+        assert outsider.refused() == "forbidden"
     yours.expect_nothing(0.1)
+
+
+def test_typing_the_first_message_to_somebody_is_no_error(tom, jerry, connect):
+    mine, yours = connect(tom), connect(jerry)
+    for _ in range(2):
+        mine.send({"type": "typing", "recipient_id": jerry.id})
+    mine.send({"type": "typing", "recipient_id": NOBODY})
+    assert mine.refused() == "user_not_found"       # and nothing before it
+    yours.expect_nothing(0.1)
+    mine.exchange(jerry, "hello")
+    assert yours.recv_json()["content"] == "hello"
+    mine.send({"type": "typing", "recipient_id": jerry.id})
+    assert yours.recv_json()["type"] == "typing"
 
 
 # ---------------------------------------------------------------------- set_recipient and plain text
@@ -317,8 +331,28 @@ def test_recipient_may_be_changed_and_json_frames_go_on_working(tom, jerry, spik
 
 def test_plain_text_without_a_recipient_is_an_error(tom, connect):
     sock = connect(tom)
-    sock.send("hello?")
-    assert sock.refused() == "bad_json"
+    for text in ("hello?", "[]", " 5", '"quoted"'):
+        sock.send(text)
+        frame = sock.recv_json()
+        assert (frame["type"], frame["code"]) == ("error", "missing_field") and "no recipient is set" in frame["error"]
+    for text in ("", " ", "{", " {"):
+        sock.send(text)
+        assert sock.refused() == "bad_json"
+
+
+def test_json_may_begin_with_blanks(tom, jerry, connect):
+    sock = connect(tom)
+    sock.send(' \n{"recipient_id": %d, "content": "x"}' % jerry.id)
+    assert sock.recv_json()["content"] == "x"
+
+
+def test_text_to_a_recipient_who_is_not_there_is_refused(tom, jerry, spike, connect):
+    sock, group = connect(tom), spike.group(jerry)
+    for who, code in (({"user_id": NOBODY}, "user_not_found"), ({"group_id": NOBODY}, "conversation_not_found"),
+                      ({"group_id": group["id"]}, "forbidden")):
+        set_recipient(sock, **who)
+        sock.send("hello?")
+        assert sock.refused() == code
 
 
 def test_plain_text_keeps_the_bounds(tom, jerry, connect):
@@ -334,7 +368,7 @@ def test_recipient_is_of_one_socket(tom, jerry, connect):
     one, two = connect(tom), connect(tom)
     set_recipient(one, user_id=jerry.id)
     two.send("hello?")
-    assert two.refused() == "bad_json"
+    assert two.refused() == "missing_field"
 
 
 # ---------------------------------------------------------------------- bad frames

@@ -169,7 +169,7 @@ class Replay:
         path, query, body = self.op.request(case, world)
         token = world.caller(case).token if self.op.secured else None
         if case.get("form"):
-            body = {k: str(v).lower() if isinstance(v, bool) else v for k, v in body.items()}
+            body = {k: str(v).lower() if isinstance(v, bool) else " ".join(v) if isinstance(v, list) else v for k, v in body.items()}
         more = {} if body is None else {"data" if case.get("form") else "json": body}
         resp = world.caller(case).call(self.op.method, path, token=token, params=query,
                                        headers=world.real(case.get("headers")), stream=streams(case), **more)

@@ -98,6 +98,17 @@ def test_same_key_stores_once_and_answers_the_first_message(friends, room, socke
     assert bob.texts(room) == ["once"]
 
 
+def test_sending_without_a_subscription_is_answered_with_the_message_and_no_more(friends, room, sockets):
+    alice, bob, _ = friends
+    sock, other, receiver = sockets(alice), sockets(alice), sockets(bob).subscribe(room)
+    sent = sock.exchange(room, "once", client_msg_id="k1")
+    assert receiver.message() == sent
+    assert sock.exchange(room, "once", client_msg_id="k1") == sent
+    receiver.exchange(room, "unheard")
+    assert (sock.sync(), other.sync()) == ([], [])
+    assert bob.texts(room) == ["once", "unheard"]
+
+
 # ---------------------------------------------------------------------- what is refused
 
 def test_subscribing_as_an_outsider_is_an_error_and_it_stays_open(friends, room, sockets):

@@ -8,6 +8,7 @@ import time
 import psycopg2
 import pytest
 
+from parley.check import assert_problem, number_of
 from parley.conv import conv_account, conv_socket
 from parley.stack import ROOT
 from parley.wait import eventually
@@ -172,8 +173,36 @@ def test_it_is_shown_as_the_database_role_or_the_name_given(stack, site, alice, 
     names = stack.query("SELECT u.username, u.display_name FROM messages m JOIN users u ON u.id = m.sender_id"
                         " JOIN conversations c ON c.id = m.conversation_id WHERE c.name = %s ORDER BY m.seq", ops["name"])
     assert names == [("sql:site_role", "site_role"), ("sql:backup.nightly", "backup.nightly")]
+    assert [m["sender_username"] for m in alice.page(ops)["messages"]] == ["sql:backup.nightly", "sql:site_role"]
     assert alice.login(email="sql:site_role", password="*").status_code == 401
     assert len(alice.conversation(ops)["participants"]) == 2, "it is no member"
+
+
+def test_an_author_is_no_person(stack, site, alice, bob, ops):
+    """To people it is unknown but as the sender of its messages; and so is a webhook."""
+    site.post(ops["name"], "here I am", "robot")
+    site.conn.commit()
+    delivered(stack)
+    url = alice.make("POST", f"/conversations/{ops['id']}/webhooks", json={"name": "Grafana"})["url"]
+    alice.call("POST", "/hooks/" + url.rpartition("/")[2], token=None, data="here I am too")
+    senders = [m["sender_id"] for m in alice.page(ops)["messages"]]
+    named = [alice.make("GET", f"/users/{sender}")["user"]["username"] for sender in senders]
+    assert named[1] == "sql:robot"
+    for path in ("/v1/users", "/v1/users/with-chat-info"):
+        shown = {u["username"] for u in alice.call("GET", path).json()}
+        assert alice.name in shown and not shown & set(named)
+    for sender, name in zip(senders, named):
+        unknown = (("GET", f"/api/v1/users?username={name}", None), ("GET", f"/v1/contacts/check/{name}", None),
+                   ("POST", "/api/v1/contacts/invite", {"username": name}), ("POST", "/v1/contacts/invite", {"username": name}),
+                   ("POST", f"/api/v1/conversations/{ops['id']}/participants", {"user_id": sender}),
+                   ("POST", "/api/v1/conversations", {"type": "group", "name": "x", "participant_ids": [bob.id, sender]}),
+                   ("POST", "/api/v1/conversations", {"type": "direct", "participant_ids": [sender]}),
+                   ("POST", "/api/v1/messages/dm", {"recipient_id": sender, "content": "hello?"}),
+                   ("POST", f"/v1/messages/p2p/{number_of(sender)}", {"content": "hello?"}))
+        for method, path, body in unknown:
+            assert_problem(alice.call(method, path, json=body), 404, "user_not_found")
+    assert len(alice.conversation(ops)["participants"]) == 2
+    assert [c["id"] for c in alice.list()] == [ops["id"]]
 
 
 def test_who_disables_its_user_silences_it(stack, site, alice, ops):

@@ -106,6 +106,12 @@ def test_the_list_is_ones_own_and_has_pages(alice, bob):
     assert listed(alice, limit=2) + listed(alice, limit=2, offset=2) == tokens
 
 
+def test_a_forms_field_given_twice_is_refused(alice):
+    resp = alice.call("POST", PATH, data=[("label", "f"), ("scopes", "read"), ("scopes", "send")])
+    assert assert_problem(resp, 400, "invalid_body", names="scopes")["detail"] == "scopes is given twice"
+    assert listed(alice) == []
+
+
 def test_tokens_are_no_sessions(alice):
     make(alice)
     assert [s["current"] for s in alice.call("GET", "/api/v1/sessions").json()["sessions"]] == [True]

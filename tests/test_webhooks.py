@@ -106,7 +106,7 @@ def test_a_deleted_webhook_is_silent_and_its_messages_stay(hook, group, alice):
     assert_problem(hook.json({"text": "more"}), 404, "not_found")
     assert_problem(hook.delete(), 404, "not_found")
     last = alice.page(group)["messages"][0]
-    assert (last["body"], last["sender_id"], last["sender_username"]) == ("said", sender, hook.shown["username"])
+    assert (last["body"], last["sender_id"], last["sender_username"]) == ("said", sender, "Grafana")
     assert sender == hook.shown["id"]
 
 
@@ -129,7 +129,7 @@ def test_it_ends_with_its_conversation(hook, alice, group, stack):
 
 def test_there_are_twenty_at_most(alice, group):
     hooks = [Hook(alice, group) for _ in range(20)]
-    assert len({h.shown["username"] for h in hooks}) == 20, "names on messages are each one's own"
+    assert len({h.shown["username"] for h in hooks}) == 20, "each has a user of its own"
     assert_problem(alice.ask("POST", hooks[0].path, json={"name": "x"}), 409, "too_many_webhooks")
 
 
@@ -165,8 +165,24 @@ def test_every_surface_shows_it_under_its_own_name(stack, surface):
     assert said(surface, message).sender == number_of(hook.shown["id"])
     name = message["sender"]["username"] if surface == "rooms" else message.get("sender_username")
     user = member.p2p.call("GET", f"/v1/users/{number_of(hook.shown['id'])}").json()
-    assert name in (None, hook.shown["username"]) and user["display_name"] == "Disk Watch"
+    assert name in (None, "Disk Watch") and user["display_name"] == "Disk Watch"
     assert user["username"] == hook.shown["username"] and hook.shown["username"].startswith("disk.watch")
+
+
+def test_every_webhook_of_a_name_is_shown_under_it(alice, group):
+    hooks = [Hook(alice, group) for _ in range(2)]
+    for hook in hooks:
+        hook.json({"text": "up"})
+    messages = alice.page(group)["messages"]
+    assert [m["sender_username"] for m in messages] == ["Grafana", "Grafana"]
+    assert [m["sender_id"] for m in messages] == [h.shown["id"] for h in hooks[::-1]]
+
+
+def test_no_webhook_passes_for_a_person(alice, bob, group):
+    hook = Hook(alice, group, name=bob.name.upper())
+    hook.json({"text": "I am Bob"})
+    message, = bob.page(group)["messages"]
+    assert message["sender_username"] == hook.shown["username"] != bob.name
 
 
 def test_nobody_can_log_in_as_it(hook, alice):

@@ -154,13 +154,22 @@ static enum error find_type(struct input *in, struct text *out)
     return e;
 }
 
-/* Plain text to whom set_recipient named. */
+/* Plain text to whom set_recipient named. Whether there is anybody of that id is found out by the send. */
 static bool on_text(struct conn *c, const char *text, size_t len)
 {
     struct addressee *to = c->dialect_state;
-    char *copy = to && len && *text != '{' ? strndup(text, len) : NULL;
-    if (!copy)
+    size_t blank = 0;
+    while (!to && blank < len && strchr(" \t\r\n", text[blank]) && text[blank])
+        blank++; /* JSON may begin so; with a recipient, text */
+    if (blank == len || text[blank] == '{')
         return false;
+    if (!to) {
+        conn_error(c, ERR_MISSING_FIELD, "no recipient is set: a message is a JSON object, or plain text after set_recipient");
+        return true;
+    }
+    char *copy = strndup(text, len);
+    if (!copy)
+        abort();
     struct new_message m = {.sender = &c->me, .content = {copy, len}};
     enum error e = memchr(text, 0, len) || !utf8_valid(text, len)
                        ? ERR_INVALID_FIELD

@@ -45,22 +45,23 @@ static enum error authenticate(struct watcher *w)
 }
 
 /* The parameters: libwebsockets has split and decoded them. */
-static enum error read_target(struct watcher *w, struct target *t)
+static enum error read_target(struct watcher *w, struct input *in, struct target *t)
 {
+    enum error e = OK;
     char text[HEADER_MOST];
     int len;
     *t = (struct target){0};
-    for (int i = 0; (len = lws_hdr_copy_fragment(w->wsi, text, sizeof text, WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0; i++) {
+    for (int i = 0; e == OK && (len = lws_hdr_copy_fragment(w->wsi, text, sizeof text, WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0; i++) {
         if (!len)
             continue;
         size_t name_len = strcspn(text, "=");
         const char *value = text[name_len] ? text + name_len + 1 : "";
-        if (strlen(text) != (size_t)len || !utf8_valid(text, (size_t)len) || t->parameter_count == TARGET_PARAMETERS)
+        if (strlen(text) != (size_t)len || !utf8_valid(text, (size_t)len))
             return ERR_INVALID_PARAMETER;
-        t->parameters[t->parameter_count++] = (struct parameter){
-            arena_strndup(&w->arena, text, name_len), {arena_strdup(&w->arena, value), strlen(value)}};
+        e = target_add(t, in, arena_strndup(&w->arena, text, name_len),
+                       (struct text){arena_strdup(&w->arena, value), strlen(value)});
     }
-    return OK;
+    return e;
 }
 
 static enum error read_request(struct watcher *w, struct input *in)
@@ -69,7 +70,7 @@ static enum error read_request(struct watcher *w, struct input *in)
     char text[HEADER_MOST];
     enum error e;
     w->accept = accept_of(header(w->wsi, WSI_TOKEN_HTTP_ACCEPT, text));
-    if ((e = authenticate(w)) || (e = read_target(w, &t)))
+    if ((e = authenticate(w)) || (e = read_target(w, in, &t)))
         return e;
     e = event_request_read(&t, &w->arena, in, other_header(w->wsi, "last-event-id:", text), &w->ask);
     return e == OK ? event_request_narrow(&w->ask, &w->me) : e;

@@ -140,6 +140,7 @@ static int read_changes(struct feed *f, const PGresult *res, struct change *out)
         c->event.user_created = row_time(&r);
         c->event.actor_created = row_time(&r);
         c->event.at = row_time(&r);
+        c->event.conversation_name = row_text(&r);
         message_read(&r, &c->message);
         if (!c->event.id)
             continue;

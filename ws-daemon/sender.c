@@ -137,8 +137,8 @@ static void on_found(void *arg, enum error e, PGresult **results, int count, con
     conn_unref(c);
 }
 
-/* The message that the key had stored before. */
-static void show_again(struct conn *c, int64_t id)
+/* A stored message, to the sender's socket alone. */
+static void show(struct conn *c, int64_t id)
 {
     struct query q;
     message_by_id_query(&q, id);
@@ -147,6 +147,12 @@ static void show_again(struct conn *c, int64_t id)
         return;
     conn_error(c, e, error_sentence(e));
     conn_unref(c);
+}
+
+/* Will the feed not bring it to who sent it? */
+static bool unwanted(struct conn *c, const struct message *m)
+{
+    return c->ops->wants && !c->ops->wants(c, m);
 }
 
 static void answer(struct sender *s, struct job *j, const PGresult *res)
@@ -166,8 +172,8 @@ static void answer(struct sender *s, struct job *j, const PGresult *res)
         e = ERR_RECIPIENT_NOT_FOUND;
     if (e != OK)
         conn_error(j->conn, e, error_sentence(e));
-    else if (replayed)
-        show_again(j->conn, stored.id);
+    else if (replayed || unwanted(j->conn, &stored))
+        show(j->conn, stored.id); /* what it had stored before, or is not subscribed to */
     else if (j->message.recipient)
         pair_learn(s, j->conn->me.user_id, stored.recipient.id, stored.conversation_id);
     job_finish(s, j);

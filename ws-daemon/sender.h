@@ -14,7 +14,8 @@ struct sender *sender_new(struct daemon *d);
 void sender_free(struct sender *s);
 
 /* Takes a message of c to be stored; everything in *m is copied. Errors that come later are answered
- * to the socket; a message its client_key had stored before is shown to it again.
+ * to the socket; so is what the feed will not bring to it: a message its client_key had stored before, and
+ * one of a room it is not subscribed to.
  * ERR_UNAVAILABLE: the database is away, or too much waits for it already. */
 MUSTCHECK enum error sender_submit(struct conn *c, const struct new_message *m);
 

@@ -444,9 +444,12 @@ static const struct lws_protocols protocols[] = {
     PROTOCOL("chat.rooms"), PROTOCOL("chat.groups"), {0},
 };
 
+/* Its warning of each handshake we refuse is no news: refuse() has said so, and why. */
 static void log_lws(int level, const char *line)
 {
     char text[256];
+    if (strstr(line, "User code denied connection"))
+        return;
     snprintf(text, sizeof text, "%s", line);
     text[strcspn(text, "\n")] = 0;
     log_event(level == LLL_ERR ? LOG_ERROR : LOG_WARN, "libwebsockets", log_text("message", text));

@@ -178,9 +178,26 @@ void typing_closed(struct conn *c)
 
 /* ---- notices ---- */
 
+/* Where a notice goes. *others NULL: to nobody, as nothing was written to this person yet. */
+static enum error read_target(const PGresult *res, struct arena *arena, const struct place *place,
+                              struct typing *out, const char **others)
+{
+    struct row r = row_at(res, 0, arena);
+    bool peer = row_bool(&r);
+    out->conversation_id = row_int(&r);
+    out->conversation_created = row_time(&r);
+    out->is_group = row_bool(&r);
+    *others = row_text(&r);
+    if (out->conversation_id)
+        return *others ? OK : ERR_NOT_MEMBER;
+    return peer ? OK : place->peer.id ? ERR_RECIPIENT_NOT_FOUND : ERR_CONVERSATION_NOT_FOUND;
+}
+
 static void on_target(void *arg, enum error e, PGresult **results, int count, const char *constraint)
 {
     struct asking a = *(struct asking *)arg;
+    struct typing t = {.on = a.on, .user_id = a.conn->me.user_id, .user_created = a.conn->me.user_created};
+    const char *others = NULL;
     struct arena arena;
     int n;
     (void)count;
@@ -188,23 +205,17 @@ static void on_target(void *arg, enum error e, PGresult **results, int count, co
     free(arg);
     a.conn->typing_asked--;
     arena_init(&arena);
-    if (a.conn->state >= CONN_CLOSING) {
+    if (e == OK)
+        e = read_target(results[0], &arena, &a.place, &t, &others);
+    struct typist *known = e == OK ? find(a.conn, t.conversation_id, &n) : NULL;
+    if (a.conn->state >= CONN_CLOSING)
         ; /* too late */
-    } else if (e != OK || !PQntuples(results[0])) {
-        e = e == OK ? ERR_CONVERSATION_NOT_FOUND : e;
+    else if (e != OK)
         conn_error(a.conn, e, error_sentence(e));
-    } else {
-        struct row r = row_at(results[0], 0, &arena);
-        struct typing t = {.on = a.on, .user_id = a.conn->me.user_id, .user_created = a.conn->me.user_created};
-        t.conversation_id = row_int(&r);
-        t.conversation_created = row_time(&r);
-        t.is_group = row_bool(&r);
-        struct typist *known = find(a.conn, t.conversation_id, &n);
-        if (a.on)
-            started(a.conn, &a.place, &t, row_text(&r));
-        else if (known)
-            stopped(known);
-    }
+    else if (a.on && others)
+        started(a.conn, &a.place, &t, others);
+    else if (known)
+        stopped(known);
     arena_release(&arena);
     conn_unref(a.conn);
 }

@@ -1,6 +1,7 @@
 """What processes hold on to: resident memory and descriptors, before and after."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 from .stack import BUILD
 from .wait import eventually
@@ -16,6 +17,19 @@ def resident_kib(pid):
 
 def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def use_every_worker(stack, people):
+    """Until each has its connection to the database: one that were first needed later would look like a leak."""
+    acts = [act for person in people for act in (person.me, person.another_device)]
+
+    def used():
+        with ThreadPoolExecutor(32) as crowd:
+            for answer in [crowd.submit(act) for act in acts * (32 // len(acts) + 1)]:
+                answer.result()
+        return all(len(set(map(descriptors, stack.workers(pool)))) == 1 for pool in ("fcgi-app", "fcgi-auth"))
+
+    eventually(used, 30, "every worker has a connection to the database")
 
 
 class Growth:

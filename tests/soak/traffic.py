@@ -5,15 +5,13 @@ import itertools
 import random
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import requests
 import websocket
 
 from parley.everywhere import GROUPED, SOCKETS, SURFACES, Person, message_in, said, shout
-from parley.growth import descriptors
+from parley.growth import use_every_worker
 from parley.sockets import Closed
-from parley.wait import eventually
 
 PEOPLE = 6
 #: How often a second, of each kind.
@@ -97,16 +95,9 @@ class Town:
         return [talk for (one, _), talk in self.talks.items() if one is person]
 
     def start(self):
-        eventually(self._every_worker_is_used, 30, "every worker has a connection to the database")
+        use_every_worker(self.stack, [person.dm for person in self.people])
         for thread in (*self.listeners, *self.drains, *self.paces):
             thread.start()
-
-    def _every_worker_is_used(self):
-        """A worker that were first needed in the middle would look like a leak."""
-        with ThreadPoolExecutor(32) as crowd:
-            for answer in [crowd.submit(act) for person in self.people for act in (person.dm.me, person.dm.another_device)]:
-                answer.result()
-        return all(len(set(map(descriptors, self.stack.workers(pool)))) == 1 for pool in ("fcgi-app", "fcgi-auth"))
 
     def stop(self):
         """No more is said; what was said is waited for."""

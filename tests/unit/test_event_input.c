@@ -55,7 +55,7 @@ static enum error request_for(struct arena *a, const char *query, const char *la
     struct target t;
     *in = (struct input){0};
     assert_int_equal(target_parse(&t, a, arena_printf(a, "/api/v1/events?%s", query)), OK);
-    assert_int_equal(target_parse_query(&t, a), OK);
+    assert_int_equal(target_parse_query(&t, a, in), OK);
     return event_request_read(&t, a, in, last_event_id, out);
 }
 

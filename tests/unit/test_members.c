@@ -207,7 +207,6 @@ static void test_forms_give_texts(void **state)
         {"", NULL},
         {"a=1", "1"},
         {"b=2&a=1", "1"},
-        {"a=1&a=2", "2"},
         {"a=", ""},
         {"a", ""},
         {"a&b", ""},
@@ -249,6 +248,20 @@ static void test_malformed_forms_are_refused(void **state)
     }
 }
 
+static void test_a_field_given_twice_is_refused_and_named(void **state)
+{
+    struct input in;
+    (void)state;
+    assert_int_equal(parse_form(&in, "label=f&scopes=read&scopes=send"), ERR_INVALID_BODY);
+    assert_string_equal(in.detail, "scopes is given twice");
+    input_release(&in);
+    assert_int_equal(parse_form(&in, "a&%61="), ERR_INVALID_BODY);
+    assert_string_equal(in.detail, "a is given twice");
+    input_release(&in);
+    assert_int_equal(parse_form(&in, "=1&=2"), OK); /* no names, no fields */
+    input_release(&in);
+}
+
 static void test_a_form_holds_a_nul_no_more_than_json_does(void **state)
 {
     struct input in;
@@ -267,10 +280,10 @@ static void test_a_form_has_at_most_a_hundred_fields(void **state)
     struct input in;
     (void)state;
     for (int i = 0; i < 100; i++)
-        strcat(form, "a=1&");
+        sprintf(form + strlen(form), "a%d=1&", i);
     assert_int_equal(parse_form(&in, form), OK);
     input_release(&in);
-    strcat(form, "a=1");
+    strcat(form, "b=1");
     assert_int_equal(parse_form(&in, form), ERR_INVALID_BODY);
     input_release(&in);
 }
@@ -287,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_the_table_speaks_when_there_is_no_detail),
         cmocka_unit_test(test_forms_give_texts),
         cmocka_unit_test(test_malformed_forms_are_refused),
+        cmocka_unit_test(test_a_field_given_twice_is_refused_and_named),
         cmocka_unit_test(test_a_form_holds_a_nul_no_more_than_json_does),
         cmocka_unit_test(test_a_form_has_at_most_a_hundred_fields),
     };

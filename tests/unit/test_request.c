@@ -89,14 +89,15 @@ static void test_address_that_names_nothing_is_not_found(void **state)
     }
 }
 
-static void test_query_is_decoded_and_the_last_of_a_name_counts(void **state)
+static void test_query_is_decoded(void **state)
 {
     struct arena a;
     struct target t;
+    struct input in;
     (void)state;
-    assert_int_equal(parse("/a?x=1&y=a+b%26c&&x=2&flag&=odd&e=", &t, &a), OK);
-    assert_int_equal(target_parse_query(&t, &a), OK);
-    assert_string_equal(target_parameter(&t, "x").s, "2");
+    assert_int_equal(parse("/a?x=1&y=a+b%26c&&flag&=odd&e=", &t, &a), OK);
+    assert_int_equal(target_parse_query(&t, &a, &in), OK);
+    assert_string_equal(target_parameter(&t, "x").s, "1");
     assert_string_equal(target_parameter(&t, "y").s, "a b&c");
     assert_string_equal(target_parameter(&t, "flag").s, "");
     assert_string_equal(target_parameter(&t, "e").s, "");
@@ -104,15 +105,31 @@ static void test_query_is_decoded_and_the_last_of_a_name_counts(void **state)
     arena_release(&a);
 }
 
+static void test_a_name_given_twice_is_refused(void **state)
+{
+    static const char *const twice[] = {"/a?x=1&x=2", "/a?x=1&y=2&x=1", "/a?x&x", "/a?x=1&%78=2"};
+    struct arena a;
+    struct target t;
+    struct input in;
+    (void)state;
+    for (size_t i = 0; i < sizeof twice / sizeof *twice; i++) {
+        assert_int_equal(parse(twice[i], &t, &a), OK);
+        assert_int_equal(target_parse_query(&t, &a, &in), ERR_INVALID_PARAMETER);
+        assert_string_equal(in.detail, "x is given twice");
+        arena_release(&a);
+    }
+}
+
 static void test_undecodable_query_is_refused(void **state)
 {
     static const char *const bad[] = {"/a?x=%", "/a?x=%g0", "/a?x=%00", "/a?x=%ff", "/a?%ff=x"};
     struct arena a;
     struct target t;
+    struct input in;
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(parse(bad[i], &t, &a), OK);
-        assert_int_equal(target_parse_query(&t, &a), ERR_INVALID_PARAMETER);
+        assert_int_equal(target_parse_query(&t, &a, &in), ERR_INVALID_PARAMETER);
         arena_release(&a);
     }
 }
@@ -121,16 +138,17 @@ static void test_number_of_parameters_is_bounded(void **state)
 {
     struct arena a;
     struct target t;
+    struct input in;
     char address[1000] = "/a?";
     (void)state;
     for (int i = 0; i < TARGET_PARAMETERS; i++)
-        strcat(address, "x=1&");
+        sprintf(address + strlen(address), "x%d=1&", i);
     assert_int_equal(parse(address, &t, &a), OK);
-    assert_int_equal(target_parse_query(&t, &a), OK);
+    assert_int_equal(target_parse_query(&t, &a, &in), OK);
     arena_release(&a);
     strcat(address, "y");
     assert_int_equal(parse(address, &t, &a), OK);
-    assert_int_equal(target_parse_query(&t, &a), ERR_INVALID_PARAMETER);
+    assert_int_equal(target_parse_query(&t, &a, &in), ERR_INVALID_PARAMETER);
     arena_release(&a);
 }
 
@@ -142,7 +160,7 @@ static void assert_page(const char *query, enum error e, int64_t limit, int64_t 
     snprintf(address, sizeof address, "/a?%s", query);
     open_request(&f, ENV("REQUEST_METHOD=GET"), "", 0);
     assert_int_equal(target_parse(&f.req.target, &f.req.arena, address), OK);
-    assert_int_equal(target_parse_query(&f.req.target, &f.req.arena), OK);
+    assert_int_equal(target_parse_query(&f.req.target, &f.req.arena, &f.req.body), OK);
     assert_int_equal(request_page(&f.req, &l, &o), e);
     assert_int_equal(l, limit);
     assert_int_equal(o, offset);
@@ -493,7 +511,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_segments_are_decoded_one_by_one),
         cmocka_unit_test(test_address_that_names_nothing_is_not_found),
-        cmocka_unit_test(test_query_is_decoded_and_the_last_of_a_name_counts),
+        cmocka_unit_test(test_query_is_decoded),
+        cmocka_unit_test(test_a_name_given_twice_is_refused),
         cmocka_unit_test(test_undecodable_query_is_refused),
         cmocka_unit_test(test_number_of_parameters_is_bounded),
         cmocka_unit_test(test_limit_and_offset),

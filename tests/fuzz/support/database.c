@@ -107,7 +107,7 @@ static const char *columns_of(enum sql sql)
 {
     switch (sql) {
     case SQL_MEMBERSHIP: return "bi";
-    case SQL_TYPING: return "iibt";
+    case SQL_TYPING: return "biibt";
     default: return NULL;
     }
 }
