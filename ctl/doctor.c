@@ -35,7 +35,7 @@ static const char *sign(struct doctor *d, const struct user *u, int64_t session)
 
 struct guest *doctor_guest(struct doctor *d, bool with_password)
 {
-    char hash[PASSWORD_HASH] = "*", uuid[UUID_TEXT];
+    char hash[PASSWORD_HASH] = "!", uuid[UUID_TEXT]; /* no password, yet a person ("*" is none) */
     struct guest *g = &d->guests[d->guest_count];
     int64_t session;
     if (d->guest_count == GUESTS_MOST)
