@@ -334,7 +334,7 @@ def test_plain_text_without_a_recipient_is_an_error(tom, connect):
     for text in ("hello?", "[]", " 5", '"quoted"'):
         sock.send(text)
         frame = sock.recv_json()
-        assert (frame["type"], frame["code"]) == ("error", "missing_field") and "no recipient is set" in frame["error"]
+        assert (frame["type"], frame["code"]) == ("error", "bad_json") and "no recipient is set" in frame["error"]
     for text in ("", " ", "{", " {"):
         sock.send(text)
         assert sock.refused() == "bad_json"
@@ -368,7 +368,7 @@ def test_recipient_is_of_one_socket(tom, jerry, connect):
     one, two = connect(tom), connect(tom)
     set_recipient(one, user_id=jerry.id)
     two.send("hello?")
-    assert two.refused() == "missing_field"
+    assert two.refused() == "bad_json"
 
 
 # ---------------------------------------------------------------------- bad frames

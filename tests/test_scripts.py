@@ -206,7 +206,7 @@ def test_a_webhook_speaks_under_its_own_name(home):
     assert (home.path / ".ops-hook").stat().st_mode & 0o777 == 0o600
     assert home.run("hook") == "okok"
     assert home.said()[1] == "the disk is nearly full" and home.said()[0].startswith("Filesystem")
-    assert home.alice.page(home.room)["messages"][0]["sender_username"].startswith("disk")
+    assert home.alice.page(home.room)["messages"][0]["sender_username"] == "Disk"
 
 
 def test_history_is_read_as_lines(home):

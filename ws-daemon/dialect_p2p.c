@@ -164,7 +164,7 @@ static bool on_text(struct conn *c, const char *text, size_t len)
     if (blank == len || text[blank] == '{')
         return false;
     if (!to) {
-        conn_error(c, ERR_MISSING_FIELD, "no recipient is set: a message is a JSON object, or plain text after set_recipient");
+        conn_error(c, ERR_BAD_JSON, "no recipient is set: a message is a JSON object, or plain text after set_recipient");
         return true;
     }
     char *copy = strndup(text, len);

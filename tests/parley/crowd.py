@@ -13,7 +13,7 @@ from . import keys, tokens
 from .wait import eventually
 
 PEOPLE = """INSERT INTO users (username, display_name, password_hash)
-SELECT %s || n, 'One of many', '*' FROM generate_series(1, %s) n RETURNING id, epoch_ms(created_at), username"""
+SELECT %s || n, 'One of many', '!' FROM generate_series(1, %s) n RETURNING id, epoch_ms(created_at), username"""
 
 #: Each in one group of so many, and in a direct conversation with those so many places further on.
 CONVERSATIONS = """WITH p AS (SELECT id, n - 1 AS n FROM unnest(%(ids)s::bigint[]) WITH ORDINALITY p(id, n)),
