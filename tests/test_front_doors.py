@@ -17,6 +17,7 @@ import websocket
 from parley import documents, events, procs
 from parley.api import Dm, account
 from parley.check import assert_problem
+from parley.cluster import ROLE
 from parley.conv import ConvSocket
 from parley.doors import AS_ROOT, SHARED_HOST, Apache, Site
 from parley.front import Front
@@ -395,7 +396,7 @@ def test_cron_does_what_daemons_do_elsewhere(shared_host):
     def cron(job):
         assert "-Xqd parley " in job
         done = subprocess.run(["/bin/sh", "-c", job.replace("-Xqd parley ", "-Xqd shared_host ")], capture_output=True, text=True, timeout=60,
-                              env={"PATH": "/usr/bin:/bin", "PGHOST": f"{stack.var}/run", "PGUSER": stack.role()})
+                              env={"PATH": "/usr/bin:/bin", "PGHOST": f"{stack.var}/run", "PGUSER": ROLE})
         assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), "cron would send a mail"
 
     with psycopg2.connect(stack.conninfo("shared_host")) as conn, conn.cursor() as cur:
