@@ -2,8 +2,8 @@
 # The Debian package as an administrator meets it, on a fresh Debian 12 that is really booted (debootstrap,
 # systemd-nspawn). Behind `make deb-test`; needs root and a network, and takes some minutes.
 #   tests/deb-inside.sh: an older package is installed with its defaults and used, upgraded to PACKAGE under traffic,
-#                        removed and purged. The older one is built from the last commit before the newest migration,
-#                        so that the upgrade really migrates.
+#                        removed and purged. The older one is built from the last commit without the newest
+#                        migration, so that the upgrade really migrates.
 #   tests/walk.sh:       PACKAGE and nothing else, and everything its documents say, tried as its users would.
 # Each says what it saw, and fails with the first thing that is not as it should be.
 #
@@ -35,9 +35,19 @@ quietly() {
 
 # ---- the package that is upgraded from: $work/old.deb
 
+# The last commit without the newest migration, whatever that was called meanwhile.
+before_newest() {
+    local files=(db/[0-9]*.sql) number commit
+    number=$(basename "${files[-1]}" | cut -d _ -f 1)
+    for commit in $(git log --format=%H -- db); do
+        git ls-tree --name-only "$commit" db/ | grep -q "^db/${number}_" || break
+    done
+    echo "$commit"
+}
+
 build_old() {
     local old tree=$work/old/parley
-    old=${OLD:-$(git log --diff-filter=A --no-renames -1 --format=%H -- 'db/*.sql')^}
+    old=${OLD:-$(before_newest)}
     say "building the package of $(git log -1 --format='%h, "%s"' "$old")"
     mkdir -p "$tree"
     git archive "$old" | tar -x -C "$tree"

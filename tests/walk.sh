@@ -372,10 +372,10 @@ LINES_MOST=40
 fails 1 "$(box admin.md 'a2enmod ssl headers')" '^bad +buffering'
 LINES_MOST=8
 expect ' 1 bad'
-you 'curl -sS -K $BOT -H "Accept: text/plain" "$URL/api/v1/conversations/$ROOM/messages?limit=2"'
-you 'AT=$(curl -sS -K $BOT -o /dev/null -w "%header{x-next-cursor}" $URL/api/v1/events)
+you 'curl -sS -K $ALICE -H "Accept: text/plain" "$URL/api/v1/conversations/$ROOM/messages?limit=2"'
+you 'AT=$(curl -sS -K $ALICE -o /dev/null -w "%header{x-next-cursor}" $URL/api/v1/events)
 (sleep 2; says "by Apache") &
-curl -sS -K $BOT -H "Accept: text/plain" "$URL/api/v1/events?wait=60&after=$AT"' 'by Apache'
+curl -sS -K $ALICE -H "Accept: text/plain" "$URL/api/v1/events?wait=60&after=$AT"' 'by Apache'
 try 'tail -n 2 /var/log/parley/access.log; ! grep -rE "token=|Bearer" /var/log/apache2 /var/log/parley'
 try 'logrotate -f /etc/logrotate.d/parley && sleep 2 && curl -s -o /dev/null '$HOST'/api/v1/users/me && sleep 1 && tail -n 1 /var/log/parley/access.log' /api/v1/users/me
 
