@@ -37,29 +37,27 @@ struct callbacks {
 
 static void count(const char *state)
 {
-    static const char *const counted[] = {[CALLBACK_DELIVERED] = "delivered",
-                                          [CALLBACK_FAILED] = "pending",
-                                          [CALLBACK_GIVEN_UP] = "dead"};
+    static const char *const counted[] = {
+        [CALLBACK_DELIVERED] = "delivered", [CALLBACK_FAILED] = "pending", [CALLBACK_GIVEN_UP] = "dead"};
     for (int i = 0; i < (int)(sizeof counted / sizeof *counted); i++)
         if (!strcmp(state, counted[i]))
             metric_add(METRIC_CALLBACKS, i, 1);
 }
 
-static void log_outcome(const struct callback_post *d, const char *state, bool disabled,
-                        int64_t status, const char *reason)
+static void log_outcome(const struct callback_post *d, const char *state, bool disabled, int64_t status,
+                        const char *reason)
 {
     bool good = !strcmp(state, "delivered") || !strcmp(state, "dropped");
-    log_event(good ? LOG_INFO : LOG_WARN, "callback", log_int("callback", d->callback_id),
-              log_int("delivery", d->id), log_int("attempt", d->attempt), log_text("state", state),
-              log_int("status", status), log_text("reason", reason));
+    log_event(good ? LOG_INFO : LOG_WARN, "callback", log_int("callback", d->callback_id), log_int("delivery", d->id),
+              log_int("attempt", d->attempt), log_text("state", state), log_int("status", status),
+              log_text("reason", reason));
     if (disabled)
-        log_event(LOG_WARN, "callback_disabled", log_int("callback", d->callback_id),
-                  log_text("reason", reason));
+        log_event(LOG_WARN, "callback_disabled", log_int("callback", d->callback_id), log_text("reason", reason));
 }
 
 /* Notes it. What cannot be noted now is posted again when its lease is over. */
-static void note(struct callbacks *c, const struct callback_post *d, const char *state,
-                 int64_t status, const char *reason)
+static void note(struct callbacks *c, const struct callback_post *d, const char *state, int64_t status,
+                 const char *reason)
 {
     struct arena a;
     const char *now = NULL;
@@ -95,11 +93,7 @@ static void reap(struct callbacks *c)
         struct post *p;
         curl_easy_getinfo(curl, CURLINFO_PRIVATE, &p);
         int64_t status = post_outcome(p, code, reason);
-        note(c, &p->delivery,
-             !*reason        ? "delivered"
-             : status == 410 ? "refused"
-                             : "pending",
-             status, reason);
+        note(c, &p->delivery, !*reason ? "delivered" : status == 410 ? "refused" : "pending", status, reason);
         curl_multi_remove_handle(c->multi, curl);
         for (int i = 0; i < SLOTS; i++)
             c->posts[i] = c->posts[i] == p ? NULL : c->posts[i];
@@ -122,8 +116,7 @@ static bool send_next(struct callbacks *c)
         return false;
     arena_init(&a);
     /* The lease outlasts the longest delivery, or a second courier would begin beside the first. */
-    bool claimed =
-        callback_claim(&c->db, &a, 2 * (int64_t)c->config->callback_timeout, &d) == OK && d.id;
+    bool claimed = callback_claim(&c->db, &a, 2 * (int64_t)c->config->callback_timeout, &d) == OK && d.id;
     if (claimed && d.moot) {
         note(c, &d, "dropped", 0, "");
     } else if (claimed) {
@@ -141,8 +134,7 @@ static void look(struct callbacks *c)
     double now = time_seconds();
     int64_t looked = PLAN_BATCH;
     if (now >= c->look_at) {
-        while (looked == PLAN_BATCH && !stop_asked() &&
-               callbacks_plan(&c->db, PLAN_BATCH, &looked) == OK)
+        while (looked == PLAN_BATCH && !stop_asked() && callbacks_plan(&c->db, PLAN_BATCH, &looked) == OK)
             ;
         c->look_at = now + LOOK_MS / 1e3;
         c->more = true;

@@ -12,13 +12,13 @@
 
 struct courier {
     struct config config;
-    struct arena arena;    /* as long as the process */
+    struct arena arena; /* as long as the process */
     struct db db;
-    struct mailbox from;   /* MAIL_FROM */
-    struct smtp *smtp;     /* NULL: SENDMAIL, or the log */
+    struct mailbox from; /* MAIL_FROM */
+    struct smtp *smtp;   /* NULL: SENDMAIL, or the log */
     struct monitor monitor;
-    struct reach reach;    /* CALLBACK_ALLOW */
-    sigset_t signals;      /* what was blocked when the program started */
+    struct reach reach; /* CALLBACK_ALLOW */
+    sigset_t signals;   /* what was blocked when the program started */
 };
 
 #endif

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-static void verification(const struct config *config, const struct mail *m, const char *token,
-                         struct arena *a, struct letter *out)
+static void verification(const struct config *config, const struct mail *m, const char *token, struct arena *a,
+                         struct letter *out)
 {
     out->subject = "Please verify your email address";
     out->link = arena_printf(a, "%s/api/v1/auth/verify?token=%s", config->public_url, token);
@@ -18,8 +18,8 @@ static void verification(const struct config *config, const struct mail *m, cons
                              m->username, m->username, config->public_url, out->link);
 }
 
-static void reset(const struct config *config, const struct mail *m, const char *token,
-                  struct arena *a, struct letter *out)
+static void reset(const struct config *config, const struct mail *m, const char *token, struct arena *a,
+                  struct letter *out)
 {
     const char *page = config->reset_url;
     out->subject = "Your new password";
@@ -29,10 +29,11 @@ static void reset(const struct config *config, const struct mail *m, const char 
         out->link = arena_printf(a, "%s/api/v1/auth/password/reset?token=%s", config->public_url, token);
     /* The API's own address has no page: the password has to be posted to it. */
     const char *how = *page ? "open this link within an hour:\n\n" : "post it to this link within an hour:\n\n";
-    const char *example =
-        *page ? ""
-              : arena_printf(a, "\n\nfor example with\n\ncurl --data-urlencode 'password=YOUR NEW PASSWORD' '%s'",
-                             out->link);
+    const char *example = *page ? ""
+                                : arena_printf(
+                                      a,
+                                      "\n\nfor example with\n\ncurl --data-urlencode 'password=YOUR NEW PASSWORD' '%s'",
+                                      out->link);
     out->body = arena_printf(a,
                              "Hello %s,\n\n"
                              "somebody asked for a new password for the account \"%s\" at\n%s\n\n"
@@ -42,8 +43,8 @@ static void reset(const struct config *config, const struct mail *m, const char 
                              m->username, m->username, config->public_url, how, out->link, example);
 }
 
-void letter_write(const struct config *config, const struct mail *m, const char *token,
-                  struct arena *a, struct letter *out)
+void letter_write(const struct config *config, const struct mail *m, const char *token, struct arena *a,
+                  struct letter *out)
 {
     if (!strcmp(m->kind, MAIL_RESET))
         reset(config, m, token, a, out);

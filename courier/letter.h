@@ -13,7 +13,7 @@ struct letter {
 };
 
 /* Writes the letter for a mail, with a link that carries the token. */
-void letter_write(const struct config *config, const struct mail *m, const char *token,
-                  struct arena *a, struct letter *out);
+void letter_write(const struct config *config, const struct mail *m, const char *token, struct arena *a,
+                  struct letter *out);
 
 #endif

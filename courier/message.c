@@ -111,26 +111,25 @@ static const char *base64_lines(const char *s, struct arena *a)
 
 bool message_render(const struct envelope *e, const struct letter *l, struct arena *a, struct text *out)
 {
-    if (!one_line(e->from.name) || !address_valid(e->from.address) || !address_valid(e->to) ||
-        !one_line(l->subject) || !ascii(l->subject))
+    if (!one_line(e->from.name) || !address_valid(e->from.address) || !address_valid(e->to) || !one_line(l->subject) ||
+        !ascii(l->subject))
         return false;
     bool plain = ascii(l->body);
-    const char *text = arena_printf(
-        a,
-        "Date: %s\n"
-        "From: %s\n"
-        "To: %s\n"
-        "Subject: %s\n"
-        "Message-ID: <mail.%lld.%lld%s>\n"
-        "Auto-Submitted: auto-generated\n"
-        "MIME-Version: 1.0\n"
-        "Content-Type: text/plain; charset=utf-8\n"
-        "Content-Transfer-Encoding: %s\n"
-        "\n"
-        "%s",
-        date_text(e->date, a), mailbox_text(&e->from, a), e->to, l->subject, (long long)e->id,
-        (long long)e->date, strrchr(e->from.address, '@'), plain ? "7bit" : "base64",
-        plain ? l->body : base64_lines(l->body, a));
+    const char *text = arena_printf(a,
+                                    "Date: %s\n"
+                                    "From: %s\n"
+                                    "To: %s\n"
+                                    "Subject: %s\n"
+                                    "Message-ID: <mail.%lld.%lld%s>\n"
+                                    "Auto-Submitted: auto-generated\n"
+                                    "MIME-Version: 1.0\n"
+                                    "Content-Type: text/plain; charset=utf-8\n"
+                                    "Content-Transfer-Encoding: %s\n"
+                                    "\n"
+                                    "%s",
+                                    date_text(e->date, a), mailbox_text(&e->from, a), e->to, l->subject,
+                                    (long long)e->id, (long long)e->date, strrchr(e->from.address, '@'),
+                                    plain ? "7bit" : "base64", plain ? l->body : base64_lines(l->body, a));
     *out = (struct text){text, strlen(text)};
     return true;
 }

@@ -21,8 +21,8 @@ bool mailbox_parse(const char *text, struct arena *a, struct mailbox *out);
 /* What stands in the headers. */
 struct envelope {
     struct mailbox from;
-    const char *to;     /* address */
-    int64_t id, date;   /* make up the Message-ID, equal whenever this mail is sent; date in us */
+    const char *to;   /* address */
+    int64_t id, date; /* make up the Message-ID, equal whenever this mail is sent; date in us */
 };
 
 /* The message with lines that end with \n. False when something could break out of its header line:

@@ -29,8 +29,8 @@ int64_t outbox_delay_ms(int64_t attempt, int first_s, unsigned char chance)
     return delay * 3 / 4 + delay * chance / 510;
 }
 
-static enum handover hand_over(struct courier *c, const struct mail *m, const struct letter *l,
-                               struct arena *a, char reason[REASON_TEXT])
+static enum handover hand_over(struct courier *c, const struct mail *m, const struct letter *l, struct arena *a,
+                               char reason[REASON_TEXT])
 {
     struct envelope e = {c->from, m->recipient, m->id, m->created_at};
     struct text message;
@@ -44,8 +44,8 @@ static enum handover hand_over(struct courier *c, const struct mail *m, const st
 }
 
 /* Sends a letter, or logs its link where no mail server is set up. */
-static enum mail_state send_letter(struct courier *c, const struct mail *m, const struct letter *l,
-                                   struct arena *a, char reason[REASON_TEXT], bool *stopped)
+static enum mail_state send_letter(struct courier *c, const struct mail *m, const struct letter *l, struct arena *a,
+                                   char reason[REASON_TEXT], bool *stopped)
 {
     if (!c->smtp && !*c->config.sendmail) {
         log_event(LOG_NOTICE, "mail_logged", log_int("mail", m->id), log_text("kind", m->kind),
@@ -53,23 +53,17 @@ static enum mail_state send_letter(struct courier *c, const struct mail *m, cons
         return MAIL_LOGGED;
     }
     switch (hand_over(c, m, l, a, reason)) {
-    case HANDOVER_ACCEPTED:
-        return MAIL_SENT;
-    case HANDOVER_REFUSED:
-        return MAIL_FAILED;
-    case HANDOVER_STOPPED:
-        *stopped = true;
-        break;
-    case HANDOVER_DEFERRED:
-        break;
+    case HANDOVER_ACCEPTED: return MAIL_SENT;
+    case HANDOVER_REFUSED: return MAIL_FAILED;
+    case HANDOVER_STOPPED: *stopped = true; break;
+    case HANDOVER_DEFERRED: break;
     }
     return MAIL_PENDING;
 }
 
 /* Notes how it ended. While the database is away only the note of an accepted mail is insisted on: any
  * other is due again when the lease is over. */
-static void note(struct courier *c, const struct mail *m, enum mail_state *state, const char *reason,
-                 int64_t delay_ms)
+static void note(struct courier *c, const struct mail *m, enum mail_state *state, const char *reason, int64_t delay_ms)
 {
     int64_t stop_at = 0;
     enum error e;
@@ -96,8 +90,7 @@ static void tell_outcome(const struct mail *m, enum mail_state state, const char
                   log_int("attempt", m->attempt), log_text("reason", reason));
     else if (state == MAIL_PENDING)
         log_event(LOG_WARN, "mail_deferred", log_int("mail", m->id), log_text("kind", m->kind),
-                  log_int("attempt", m->attempt), log_int("retry_ms", delay_ms),
-                  log_text("reason", reason));
+                  log_int("attempt", m->attempt), log_int("retry_ms", delay_ms), log_text("reason", reason));
 }
 
 bool outbox_send_next(struct courier *c)

@@ -16,16 +16,14 @@
 
 enum { CONNECT_S = 5, ANSWER_MOST = 65536 };
 
-void post_sign(struct text secret, const char *id, int64_t timestamp, const char *body,
-               char out[SIGNATURE_TEXT])
+void post_sign(struct text secret, const char *id, int64_t timestamp, const char *body, char out[SIGNATURE_TEXT])
 {
     struct arena a;
     unsigned char mac[EVP_MAX_MD_SIZE];
     unsigned len = 0;
     arena_init(&a);
     const char *text = arena_printf(&a, "%s.%lld.%s", id, (long long)timestamp, body);
-    if (!HMAC(EVP_sha256(), secret.s, (int)secret.len, (const unsigned char *)text, strlen(text),
-              mac, &len))
+    if (!HMAC(EVP_sha256(), secret.s, (int)secret.len, (const unsigned char *)text, strlen(text), mac, &len))
         abort();
     EVP_EncodeBlock((unsigned char *)out, mac, (int)len);
     arena_release(&a);
@@ -113,8 +111,8 @@ struct post *post_new(const struct config *config, const struct reach *reach, st
     p->delivery = *delivery;
     p->reach = reach;
     p->body = view_callback_body(delivery);
-    const char *body = json_object_to_json_string_length(
-        p->body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+    const char *body = json_object_to_json_string_length(p->body,
+                                                         JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
     sign(p, body);
     set_up(p, config, body, len);
     return p;

@@ -25,8 +25,7 @@ struct post {
 /* The signature of Standard Webhooks: base64 of HMAC-SHA-256 over id.timestamp.body. out has room for
  * SIGNATURE_TEXT bytes. */
 enum { SIGNATURE_TEXT = 48 };
-void post_sign(struct text secret, const char *id, int64_t timestamp, const char *body,
-               char out[SIGNATURE_TEXT]);
+void post_sign(struct text secret, const char *id, int64_t timestamp, const char *body, char out[SIGNATURE_TEXT]);
 
 /* Gets a claimed delivery ready; the arena it lives in becomes the post's. For curl_multi; its private
  * pointer is the post. */

@@ -61,8 +61,7 @@ static bool within(const unsigned char address[16], const struct network *n)
 {
     int whole = n->bits / 8, rest = n->bits % 8;
     int mask = 0xff00 >> rest & 0xff;
-    return !memcmp(address, n->address, (size_t)whole) &&
-           (!rest || ((address[whole] ^ n->address[whole]) & mask) == 0);
+    return !memcmp(address, n->address, (size_t)whole) && (!rest || ((address[whole] ^ n->address[whole]) & mask) == 0);
 }
 
 bool reach_parse(const char *text, struct reach *out)
@@ -70,8 +69,7 @@ bool reach_parse(const char *text, struct reach *out)
     struct reach r = {0};
     char *copy = strdup(text), *save, *word;
     bool good = copy;
-    for (word = good ? strtok_r(copy, ", ", &save) : NULL; word && good;
-         word = strtok_r(NULL, ", ", &save))
+    for (word = good ? strtok_r(copy, ", ", &save) : NULL; word && good; word = strtok_r(NULL, ", ", &save))
         good = r.count < REACH_NETWORKS && parse_network(word, &r.allowed[r.count++]);
     free(copy);
     if (good)

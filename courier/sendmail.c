@@ -28,8 +28,8 @@ char **sendmail_words(const char *command, struct arena *a)
 /* Starts the command with fd as its standard input; 0 and *pid, or an errno. */
 static int start(char **words, int fd, const sigset_t *signals, pid_t *pid)
 {
-    static char *const env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                                "LANG=C.UTF-8", NULL};
+    static char *const env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
+                                NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t defaults;
@@ -72,12 +72,11 @@ static enum handover judge(int status, char reason[REASON_TEXT])
     if (!code)
         return HANDOVER_ACCEPTED;
     snprintf(reason, REASON_TEXT, "the command ended with %d", code);
-    return code == EX_DATAERR || code == EX_NOUSER || code == EX_NOHOST ? HANDOVER_REFUSED
-                                                                        : HANDOVER_DEFERRED;
+    return code == EX_DATAERR || code == EX_NOUSER || code == EX_NOHOST ? HANDOVER_REFUSED : HANDOVER_DEFERRED;
 }
 
-enum handover sendmail_send(const char *command, int timeout, const sigset_t *signals,
-                            struct text message, char reason[REASON_TEXT])
+enum handover sendmail_send(const char *command, int timeout, const sigset_t *signals, struct text message,
+                            char reason[REASON_TEXT])
 {
     struct arena a;
     int fds[2], failed;

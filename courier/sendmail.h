@@ -13,7 +13,7 @@ char **sendmail_words(const char *command, struct arena *a);
 
 /* Runs the command with the message on its standard input, and waits timeout seconds for its end; one
  * that takes longer is killed. signals: what is blocked in it. */
-enum handover sendmail_send(const char *command, int timeout, const sigset_t *signals,
-                            struct text message, char reason[REASON_TEXT]);
+enum handover sendmail_send(const char *command, int timeout, const sigset_t *signals, struct text message,
+                            char reason[REASON_TEXT]);
 
 #endif

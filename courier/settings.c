@@ -65,7 +65,8 @@ bool settings_check(struct config *config, FILE *errors, struct arena *a, struct
     else if (sends && !mailbox_parse(c->mail_from, a, from))
         fprintf(errors, "MAIL_FROM has to be an address or Name <address>, not \"%s\"\n", c->mail_from);
     else if (!reach_parse(c->callback_allow, reach))
-        fprintf(errors, "CALLBACK_ALLOW has to be networks as in 127.0.0.1,10.0.0.0/8, not \"%s\"\n", c->callback_allow);
+        fprintf(errors, "CALLBACK_ALLOW has to be networks as in 127.0.0.1,10.0.0.0/8, not \"%s\"\n",
+                c->callback_allow);
     else
         return true;
     return false;

@@ -106,8 +106,7 @@ static bool refused(const struct smtp *s, CURLcode code, long status)
     return about_mail && status >= 500 && status < 600 && status != 530;
 }
 
-enum handover smtp_send(struct smtp *s, const char *from, const char *to, struct text message,
-                        char reason[REASON_TEXT])
+enum handover smtp_send(struct smtp *s, const char *from, const char *to, struct text message, char reason[REASON_TEXT])
 {
     long status = 0;
     struct curl_slist *recipients = curl_slist_append(NULL, to);
@@ -122,8 +121,7 @@ enum handover smtp_send(struct smtp *s, const char *from, const char *to, struct
     curl_slist_free_all(recipients);
     if (code == CURLE_OK)
         return HANDOVER_ACCEPTED;
-    snprintf(reason, REASON_TEXT, "%.200s (last reply %ld)", *s->error ? s->error : curl_easy_strerror(code),
-             status);
+    snprintf(reason, REASON_TEXT, "%.200s (last reply %ld)", *s->error ? s->error : curl_easy_strerror(code), status);
     if (code == CURLE_ABORTED_BY_CALLBACK)
         return HANDOVER_STOPPED;
     return refused(s, code, status) ? HANDOVER_REFUSED : HANDOVER_DEFERRED;

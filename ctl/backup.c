@@ -24,7 +24,8 @@ static int report(struct ctl *c, struct json_object *contents, struct json_objec
     const char *newest = json_object_get_string(json_object_object_get(contents, "newest"));
     if (!count) {
         json_object_object_add(contents, "faults", faults);
-        output_done(&c->out, json_object_get(contents), "complete: %lld users, %lld conversations, %lld messages, the newest of %s",
+        output_done(&c->out, json_object_get(contents),
+                    "complete: %lld users, %lld conversations, %lld messages, the newest of %s",
                     (long long)count_of(contents, "users"), (long long)count_of(contents, "conversations"),
                     (long long)count_of(contents, "messages"), newest ? newest : "never");
         return EX_OK;

@@ -77,7 +77,8 @@ int fail(struct ctl *c, int status, const char *format, ...)
         struct json_object *o = json_object_new_object();
         json_object_object_add(o, "error", json_object_new_string(sentence));
         json_object_object_add(o, "exit", json_object_new_int(status));
-        fprintf(stderr, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+        fprintf(stderr, "%s\n",
+                json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
         json_object_put(o);
     } else {
         fprintf(stderr, "parleyctl: %s\n", sentence);
@@ -92,10 +93,10 @@ int fail_schema(struct ctl *c)
 
 int fail_error(struct ctl *c, enum error e, const char *what)
 {
-    int status = e == ERR_UNAVAILABLE                              ? EX_UNAVAILABLE
-                 : error_status(e) >= 500                          ? EX_SOFTWARE
-                 : e == ERR_USER_NOT_FOUND                         ? EX_NOUSER
-                                                                   : EX_DATAERR;
+    int status = e == ERR_UNAVAILABLE      ? EX_UNAVAILABLE
+                 : error_status(e) >= 500  ? EX_SOFTWARE
+                 : e == ERR_USER_NOT_FOUND ? EX_NOUSER
+                                           : EX_DATAERR;
     const char *why = status == EX_DATAERR || status == EX_NOUSER ? "" : c->why;
     if (e == ERR_UNAVAILABLE)
         return fail(c, status, "the database does not answer%s%s", *why ? ": " : "", why);

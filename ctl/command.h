@@ -23,7 +23,7 @@ struct option {
 
 /* What a command needs before it runs. */
 enum needs {
-    NEEDS_NOTHING,  /* no settings: they may be what is wrong */
+    NEEDS_NOTHING, /* no settings: they may be what is wrong */
     NEEDS_SETTINGS,
     NEEDS_DATABASE, /* with the schema of this program */
 };
@@ -47,8 +47,8 @@ struct command {
     const char *arguments; /* as the synopsis shows them; [] when they may be left out */
     int least, most;       /* how many */
     enum needs needs;
-    int (*run)(struct ctl *); /* the exit status */
-    const char *help;      /* one sentence */
+    int (*run)(struct ctl *);     /* the exit status */
+    const char *help;             /* one sentence */
     const struct option *options; /* NULL: none */
 };
 

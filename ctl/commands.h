@@ -5,7 +5,8 @@
 struct ctl;
 
 /* user.c, user_export.c */
-int cmd_user_add(struct ctl *), cmd_user_list(struct ctl *), cmd_user_disable(struct ctl *), cmd_user_enable(struct ctl *);
+int cmd_user_add(struct ctl *), cmd_user_list(struct ctl *), cmd_user_disable(struct ctl *),
+    cmd_user_enable(struct ctl *);
 int cmd_user_passwd(struct ctl *), cmd_user_promote(struct ctl *), cmd_user_delete(struct ctl *);
 int cmd_user_export(struct ctl *);
 /* session.c */

@@ -30,7 +30,8 @@ static void print_script(FILE *to)
     fputs("# bash completion of parleyctl; made by `parleyctl completion`\n"
           "_parleyctl() {\n"
           "    local cur=${COMP_WORDS[COMP_CWORD]} words='' key\n"
-          "    local -A second=() options=()\n", to);
+          "    local -A second=() options=()\n",
+          to);
     for (const struct command *k = commands; k->name; k++) {
         size_t len = strcspn(k->name, " ");
         if (k->name[len])
@@ -41,17 +42,20 @@ static void print_script(FILE *to)
     }
     fputs("    key=\"${COMP_WORDS[1]:-} ${COMP_WORDS[2]:-}\"\n"
           "    [ -n \"${options[$key]+x}\" ] || key=${COMP_WORDS[1]:-}\n"
-          "    if [[ $cur == -* ]]; then words=\"${options[$key]:-} ", to);
+          "    if [[ $cur == -* ]]; then words=\"${options[$key]:-} ",
+          to);
     print_options(common_options, to);
     fputs("\"\n"
-          "    elif [ \"$COMP_CWORD\" = 1 ]; then words='", to);
+          "    elif [ \"$COMP_CWORD\" = 1 ]; then words='",
+          to);
     print_first_words(to);
     fputs("'\n"
           "    elif [ \"$COMP_CWORD\" = 2 ]; then words=${second[${COMP_WORDS[1]}]:-}\n"
           "    fi\n"
           "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
           "}\n"
-          "complete -o default -F _parleyctl parleyctl\n", to);
+          "complete -o default -F _parleyctl parleyctl\n",
+          to);
 }
 
 int cmd_completion(struct ctl *c)

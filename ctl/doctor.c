@@ -25,7 +25,8 @@ static const char *random_word(struct doctor *d)
 /* The token the server would have issued at a login. */
 static const char *sign(struct doctor *d, const struct user *u, int64_t session)
 {
-    struct identity who = {.user_id = u->id, .user_created = u->created_at, .session_id = session, .dialect = DIALECT_CONV};
+    struct identity who = {
+        .user_id = u->id, .user_created = u->created_at, .session_id = session, .dialect = DIALECT_CONV};
     snprintf(who.username, sizeof who.username, "%s", u->username);
     char *token = token_issue(&d->keys, d->ctl->config.issuer, &who, TOKEN_TTL);
     const char *kept = arena_strdup(d->arena, token ? token : "");
@@ -44,9 +45,11 @@ struct guest *doctor_guest(struct doctor *d, bool with_password)
     if (with_password && !password_hash(g->password, GUEST_COST, hash))
         return NULL;
     struct new_account account = {.username = arena_printf(d->arena, "doctor.%s", random_word(d)),
-                                  .display_name = "parleyctl doctor", .password_hash = hash};
+                                  .display_name = "parleyctl doctor",
+                                  .password_hash = hash};
     struct caller here = {0};
-    struct new_session opened = {.dialect = "conv", .lifetime = TOKEN_TTL, .user_agent = "parleyctl doctor", .from = &here};
+    struct new_session opened = {
+        .dialect = "conv", .lifetime = TOKEN_TTL, .user_agent = "parleyctl doctor", .from = &here};
     if (account_create(&d->ctl->db, d->arena, &account, &opened, &g->user, &session) != OK) {
         verdict(&d->verdicts, VERDICT_BAD, "database", NULL, "No account can be made for the visit.");
         return NULL;
@@ -62,8 +65,10 @@ int doctor_say(struct doctor *d, const struct guest *to, const char *words)
 {
     struct answer a;
     char *body = arena_printf(d->arena, "{\"recipient_id\":\"%s\",\"content\":\"%s\"}", to->uuid, words);
-    web_ask(d->web, &(struct request_spec){.path = "/api/v1/messages/dm", .token = d->guests[0].token,
-                                           .body = {body, strlen(body)}}, SAY_S, &a);
+    web_ask(d->web,
+            &(struct request_spec){
+                .path = "/api/v1/messages/dm", .token = d->guests[0].token, .body = {body, strlen(body)}},
+            SAY_S, &a);
     return a.status;
 }
 
@@ -75,9 +80,9 @@ static void forget_guests(struct doctor *d)
         query_init(&q, SQL_DOCTOR_FORGET);
         query_int(&q, d->guests[i].user.id);
         if (db_execute(&d->ctl->db, &q) != OK)
-            verdict(&d->verdicts, VERDICT_WARN, "database", arena_printf(d->arena, "parleyctl user delete %s",
-                    d->guests[i].user.username), "The account %s, made for the visit, could not be removed.",
-                    d->guests[i].user.username);
+            verdict(&d->verdicts, VERDICT_WARN, "database",
+                    arena_printf(d->arena, "parleyctl user delete %s", d->guests[i].user.username),
+                    "The account %s, made for the visit, could not be removed.", d->guests[i].user.username);
     }
 }
 

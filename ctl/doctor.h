@@ -17,8 +17,8 @@ enum { GUESTS_MOST = 40, LOGS_MOST = 16 };
 struct guest {
     struct user user;
     const char *uuid;
-    const char *password;  /* NULL: none that anybody knows */
-    const char *token;     /* made here, with the key file's first key */
+    const char *password; /* NULL: none that anybody knows */
+    const char *token;    /* made here, with the key file's first key */
 };
 
 /* A log that may hold what it must not. */
@@ -37,9 +37,9 @@ struct doctor {
     struct keyring keys;
     struct guest guests[GUESTS_MOST];
     int guest_count;
-    int workers;           /* of all pools on this machine; 0: not known */
-    bool tokens_known;     /* the server takes our tokens */
-    const char *mark;      /* stands in the query of requests whose logs are then read */
+    int workers;                          /* of all pools on this machine; 0: not known */
+    bool tokens_known;                    /* the server takes our tokens */
+    const char *mark;                     /* stands in the query of requests whose logs are then read */
     struct process nginx[PROCESSES_MOST]; /* that listen at the URL's port on this machine */
     int nginx_count;
     struct watched_log logs[LOGS_MOST];
@@ -76,7 +76,7 @@ void doctor_disks(struct doctor *d, int64_t least_mb);
 
 /* The directives of nginx.conf, for the mending. */
 #define MEND_SOCKET_PATHS "location ~ ^/(ws|ws/chat|api/v1/ws|v1/messages/ws)$ { proxy_pass http://parley_ws; … }"
-#define MEND_UPGRADE                                                                               \
+#define MEND_UPGRADE                                                                                                   \
     "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $parley_connection;"
 
 #endif

@@ -35,13 +35,16 @@ static void say_why_not(struct doctor *d, const struct answer *a, bool ended)
     if (ended)
         verdict(&d->verdicts, VERDICT_BAD, "events",
                 "location ~ ^/api/v1/events$ { … if ($parley_waits) { proxy_pass http://parley_ws; … } } and that map",
-                EVENTS " with Accept: " STREAM " is answered with %d and at an end: it does not arrive at a daemon.", a->status);
+                EVENTS " with Accept: " STREAM " is answered with %d and at an end: it does not arrive at a daemon.",
+                a->status);
     else
-        verdict(&d->verdicts, VERDICT_BAD, "events",
-                "proxy_buffering off; in location ~ ^/api/v1/events$, and no proxy_ignore_headers X-Accel-Buffering "
-                "(in Apache: flushpackets=on)",
-                "An event is stored, but not out of a stream within %.0f s: a proxy in between collects answers before it "
-                "passes them on.", HEARD_S);
+        verdict(
+            &d->verdicts, VERDICT_BAD, "events",
+            "proxy_buffering off; in location ~ ^/api/v1/events$, and no proxy_ignore_headers X-Accel-Buffering "
+            "(in Apache: flushpackets=on)",
+            "An event is stored, but not out of a stream within %.0f s: a proxy in between collects answers before it "
+            "passes them on.",
+            HEARD_S);
 }
 
 void doctor_events(struct doctor *d)
@@ -52,8 +55,11 @@ void doctor_events(struct doctor *d)
     if (!cursor)
         return;
     const char *words = arena_printf(d->arena, "for %s", g->uuid);
-    struct stream *s = web_stream_open(d->web, &(struct request_spec){
-        .path = arena_printf(d->arena, EVENTS "?after=%s", cursor), .token = g->token, .header = "Accept: " STREAM}, HEAD_S);
+    struct stream *s = web_stream_open(
+        d->web,
+        &(struct request_spec){
+            .path = arena_printf(d->arena, EVENTS "?after=%s", cursor), .token = g->token, .header = "Accept: " STREAM},
+        HEAD_S);
     int64_t start = time_steady();
     int status = doctor_say(d, g, words);
     bool heard = status == 201 && web_stream_await(s, words, HEARD_S);

@@ -35,7 +35,8 @@ static int listening(const char *table, unsigned port, unsigned long *out, int m
     while (f && count < most && fgets(line, sizeof line, f)) {
         unsigned local, state;
         unsigned long inode;
-        if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*d %*d %lu", &local, &state, &inode) == 3 &&
+        if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*d %*d %lu", &local, &state,
+                   &inode) == 3 &&
             local == port && state == 0x0A)
             out[count++] = inode;
     }
@@ -126,9 +127,11 @@ void doctor_logs(struct doctor *d)
     struct answer a;
     int betrayed = 0;
     if (!d->log_count) {
-        verdict(&d->verdicts, VERDICT_SKIPPED, "log", d->nginx_count ? "--log FILE" : NULL,
-                d->nginx_count ? "nginx's logs were not found."
-                               : "No nginx that we may look at listens there on this machine; its logs and limits were not looked at.");
+        verdict(
+            &d->verdicts, VERDICT_SKIPPED, "log", d->nginx_count ? "--log FILE" : NULL,
+            d->nginx_count
+                ? "nginx's logs were not found."
+                : "No nginx that we may look at listens there on this machine; its logs and limits were not looked at.");
         return;
     }
     /* A socket's query, as clients that cannot set a header have to send it. The token is none. */
@@ -142,7 +145,8 @@ void doctor_logs(struct doctor *d)
             continue;
         betrayed++;
         verdict(&d->verdicts, VERDICT_BAD, "log",
-                error_log ? "error_log … emerg; as in nginx.conf" : "log_format parley and access_log … parley; as in nginx.conf",
+                error_log ? "error_log … emerg; as in nginx.conf"
+                          : "log_format parley and access_log … parley; as in nginx.conf",
                 "The token of a request stands in %s.", d->logs[i].path);
     }
     if (!betrayed)
@@ -157,10 +161,12 @@ static bool files_good(struct doctor *d, const struct process *p, const char *me
     if (most < 0)
         return false;
     if (most < FILES_LEAST)
-        verdict(&d->verdicts, VERDICT_BAD, "files", mend, "%s (process %d) may open %ld files; each socket takes one%s.",
-                p->name, (int)p->pid, most, strcmp(p->name, "nginx") ? "" : ", in nginx two");
+        verdict(&d->verdicts, VERDICT_BAD, "files", mend,
+                "%s (process %d) may open %ld files; each socket takes one%s.", p->name, (int)p->pid, most,
+                strcmp(p->name, "nginx") ? "" : ", in nginx two");
     else if (now > most / 5 * 4)
-        verdict(&d->verdicts, VERDICT_WARN, "files", mend, "%s (process %d) has %ld of %ld files open.", p->name, (int)p->pid, now, most);
+        verdict(&d->verdicts, VERDICT_WARN, "files", mend, "%s (process %d) has %ld of %ld files open.", p->name,
+                (int)p->pid, now, most);
     else
         return true;
     return false;
@@ -226,7 +232,8 @@ void doctor_disks(struct doctor *d, int64_t least_mb)
         int64_t mb = (int64_t)((double)fs.f_bavail * (double)fs.f_frsize / 1048576);
         if (mb < least_mb || (fs.f_files && fs.f_favail < fs.f_files / 50))
             verdict(&d->verdicts, VERDICT_BAD, "disk", "free some space, or a larger disk",
-                    "The disk of %s has %lld MB and %llu files left.", places[i], (long long)mb, (unsigned long long)fs.f_favail);
+                    "The disk of %s has %lld MB and %llu files left.", places[i], (long long)mb,
+                    (unsigned long long)fs.f_favail);
         else
             good++;
     }

@@ -42,19 +42,21 @@ static bool look_at_pool(struct doctor *d, const char *at)
     }
     d->workers += workers;
     if (busy < workers)
-        verdict(&d->verdicts, VERDICT_OK, "workers", NULL, "By the metrics at %s, %d of %d workers of that pool are free.", at,
-                workers - busy, workers);
+        verdict(&d->verdicts, VERDICT_OK, "workers", NULL,
+                "By the metrics at %s, %d of %d workers of that pool are free.", at, workers - busy, workers);
     else
-        verdict(&d->verdicts, VERDICT_BAD, "workers", "FCGI_WORKERS of that pool; what they wait for is in pg_stat_activity",
-                "By the metrics at %s, none of %d workers of that pool was free for %.0f s: who comes next waits.", at, workers,
-                LOOKS * LOOK_US / 1e6);
+        verdict(&d->verdicts, VERDICT_BAD, "workers",
+                "FCGI_WORKERS of that pool; what they wait for is in pg_stat_activity",
+                "By the metrics at %s, none of %d workers of that pool was free for %.0f s: who comes next waits.", at,
+                workers, LOOKS * LOOK_US / 1e6);
     return true;
 }
 
 void doctor_workers(struct doctor *d)
 {
     struct process pools[PROCESSES_MOST];
-    int seen = 0, all = process_find(d->arena, "fcgi-app", d->ctl->config_file, pools), count = process_parents(pools, all);
+    int seen = 0, all = process_find(d->arena, "fcgi-app", d->ctl->config_file, pools),
+        count = process_parents(pools, all);
     for (int i = 0; i < count; i++) {
         const char *at = process_variable(d->arena, pools[i].pid, "METRICS_LISTEN");
         at = at ? at : d->ctl->config.metrics_listen;
@@ -68,7 +70,6 @@ void doctor_workers(struct doctor *d)
 }
 
 /* ---- by requests ---- */
-
 
 static double slowest(const struct answer *answers, int count, int *refused)
 {
@@ -84,7 +85,8 @@ static double slowest(const struct answer *answers, int count, int *refused)
 static void check_buffering(struct doctor *d, int workers)
 {
     struct answer a;
-    int hanging = web_dangle(d->web, "/api/v1/messages/dm", d->guests[0].token, workers + 1 < WEB_AT_ONCE ? workers + 1 : WEB_AT_ONCE);
+    int hanging = web_dangle(d->web, "/api/v1/messages/dm", d->guests[0].token,
+                             workers + 1 < WEB_AT_ONCE ? workers + 1 : WEB_AT_ONCE);
     web_ask(d->web, &(struct request_spec){.path = DOCTOR_ME}, SLOW_S, &a);
     web_let_go(d->web);
     if (a.status == 401)
@@ -92,21 +94,25 @@ static void check_buffering(struct doctor *d, int workers)
     else
         verdict(&d->verdicts, VERDICT_BAD, "buffering",
                 "fastcgi_request_buffering on; (Apache cannot: RequestReadTimeout of mod_reqtimeout bounds it)",
-                "%d slow uploads at once keep every worker of the pool \"api\" waiting, and everybody else with them.", hanging);
+                "%d slow uploads at once keep every worker of the pool \"api\" waiting, and everybody else with them.",
+                hanging);
 }
 
 void doctor_pools(struct doctor *d)
 {
     struct answer answers[ME_COPIES];
     int refused = 0;
-    web_ask_many(d->web, &(struct request_spec){.path = DOCTOR_ME, .token = d->guests[0].token}, ME_COPIES, PATIENCE_S, answers);
+    web_ask_many(d->web, &(struct request_spec){.path = DOCTOR_ME, .token = d->guests[0].token}, ME_COPIES, PATIENCE_S,
+                 answers);
     double most = slowest(answers, ME_COPIES, &refused);
     if (refused || most > SLOW_S) {
-        verdict(&d->verdicts, VERDICT_BAD, "api-pool", "FCGI_WORKERS; fastcgi_keep_conn off;",
-                "Of %d requests at once, %d were not answered and the slowest took %.1f s: no worker of the pool \"api\" is free.",
-                ME_COPIES, refused, most);
+        verdict(
+            &d->verdicts, VERDICT_BAD, "api-pool", "FCGI_WORKERS; fastcgi_keep_conn off;",
+            "Of %d requests at once, %d were not answered and the slowest took %.1f s: no worker of the pool \"api\" is free.",
+            ME_COPIES, refused, most);
         return;
     }
-    verdict(&d->verdicts, VERDICT_OK, "api-pool", NULL, "%d requests at once are answered within %.2f s.", ME_COPIES, most);
+    verdict(&d->verdicts, VERDICT_OK, "api-pool", NULL, "%d requests at once are answered within %.2f s.", ME_COPIES,
+            most);
     check_buffering(d, d->workers ? d->workers : d->ctl->config.fcgi_workers);
 }

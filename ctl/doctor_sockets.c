@@ -29,18 +29,23 @@ static bool daemon_is_there(struct doctor *d, const char *path)
 static void refused(struct doctor *d, const char *path, const struct socket *k)
 {
     if (k->status == 401)
-        verdict(&d->verdicts, VERDICT_BAD, "upgrade", d->tokens_known ? "proxy_set_header Authorization $http_authorization;" : "KEY_FILE",
+        verdict(&d->verdicts, VERDICT_BAD, "upgrade",
+                d->tokens_known ? "proxy_set_header Authorization $http_authorization;" : "KEY_FILE",
                 d->tokens_known ? "%s: the Authorization header does not arrive at the daemon, a good token is refused."
-                                : "%s: the daemon does not know our keys.", path);
+                                : "%s: the daemon does not know our keys.",
+                path);
     else if ((k->status == 502 || k->status == 503 || k->status == 504) && !daemon_is_there(d, path))
-        verdict(&d->verdicts, VERDICT_BAD, "upgrade", "upstream parley_ws { server unix:/run/parley/ws.sock max_fails=0; }",
-                "%s: nginx answers %d, it does not reach a daemon. Either ws-daemon does not run, or its socket is elsewhere.",
-                path, k->status);
+        verdict(
+            &d->verdicts, VERDICT_BAD, "upgrade", "upstream parley_ws { server unix:/run/parley/ws.sock max_fails=0; }",
+            "%s: nginx answers %d, it does not reach a daemon. Either ws-daemon does not run, or its socket is elsewhere.",
+            path, k->status);
     else if (k->status)
         verdict(&d->verdicts, VERDICT_BAD, "upgrade", MEND_UPGRADE " in " MEND_SOCKET_PATHS,
-                "%s: answered %d instead of 101. The headers Upgrade and Connection do not arrive at a daemon.", path, k->status);
+                "%s: answered %d instead of 101. The headers Upgrade and Connection do not arrive at a daemon.", path,
+                k->status);
     else
-        verdict(&d->verdicts, VERDICT_BAD, "upgrade", MEND_UPGRADE " in " MEND_SOCKET_PATHS, "%s: no socket opens: %s.", path, k->error);
+        verdict(&d->verdicts, VERDICT_BAD, "upgrade", MEND_UPGRADE " in " MEND_SOCKET_PATHS, "%s: no socket opens: %s.",
+                path, k->error);
 }
 
 void doctor_upgrade(struct doctor *d)
@@ -53,7 +58,8 @@ void doctor_upgrade(struct doctor *d)
             refused(d, paths[i], k);
     }
     if (good == count) {
-        verdict(&d->verdicts, VERDICT_OK, "upgrade", NULL, "Sockets open on all %d paths, by the Authorization header.", count);
+        verdict(&d->verdicts, VERDICT_OK, "upgrade", NULL, "Sockets open on all %d paths, by the Authorization header.",
+                count);
         doctor_daemons(d);
     }
 }
@@ -93,7 +99,8 @@ static bool open_probe(struct doctor *d, struct probe *p)
     p->socket = socket_open(d->sockets, paths[0], p->guest->token, OPEN_S);
     p->daemon = 0;
     /* The daemon notes who is there; the sockets opened before are served meanwhile. */
-    while (p->socket->wsi && time_steady() < deadline && !count_rows(d, SQL_DOCTOR_ONLINE, p->guest->user.id, &p->daemon))
+    while (p->socket->wsi && time_steady() < deadline &&
+           !count_rows(d, SQL_DOCTOR_ONLINE, p->guest->user.id, &p->daemon))
         socket_closes(d->sockets, p->socket, 0.05);
     return p->socket->established;
 }
@@ -138,11 +145,13 @@ static void check_notify(struct doctor *d, struct probe *probes, int count)
     for (int i = 0; i < count; i++) {
         struct probe *p = &probes[i];
         if (socket_await(d->sockets, p->socket, HEARD_S))
-            verdict(&d->verdicts, VERDICT_OK, "notify", NULL, "Daemon %" PRId64 " passes on a NOTIFY within %.0f ms.", p->daemon,
-                    (double)(time_steady() - start) / 1000);
+            verdict(&d->verdicts, VERDICT_OK, "notify", NULL, "Daemon %" PRId64 " passes on a NOTIFY within %.0f ms.",
+                    p->daemon, (double)(time_steady() - start) / 1000);
         else
-            verdict(&d->verdicts, VERDICT_BAD, "notify", "LISTEN_DATABASE_URL: past any pooler, to the database of DATABASE_URL",
-                    "Daemon %" PRId64 " does not hear NOTIFY; who is on its sockets gets messages late or never.", p->daemon);
+            verdict(&d->verdicts, VERDICT_BAD, "notify",
+                    "LISTEN_DATABASE_URL: past any pooler, to the database of DATABASE_URL",
+                    "Daemon %" PRId64 " does not hear NOTIFY; who is on its sockets gets messages late or never.",
+                    p->daemon);
     }
 }
 
@@ -156,11 +165,13 @@ static void check_delivery(struct doctor *d, struct probe *p)
     if (status != 201)
         verdict(&d->verdicts, VERDICT_BAD, "delivery", NULL, "A message is answered with %d instead of 201.", status);
     else if (socket_await(d->sockets, p->socket, HEARD_S))
-        verdict(&d->verdicts, VERDICT_OK, "delivery", NULL, "A message is stored and on a socket of daemon %" PRId64
-                " within %.0f ms.", p->daemon, (double)(time_steady() - start) / 1000);
+        verdict(&d->verdicts, VERDICT_OK, "delivery", NULL,
+                "A message is stored and on a socket of daemon %" PRId64 " within %.0f ms.", p->daemon,
+                (double)(time_steady() - start) / 1000);
     else
         verdict(&d->verdicts, VERDICT_BAD, "delivery", "DATABASE_URL and LISTEN_DATABASE_URL of the daemon",
-                "A message is stored, but does not come out of a socket of daemon %" PRId64 " within %.0f s.", p->daemon, HEARD_S);
+                "A message is stored, but does not come out of a socket of daemon %" PRId64 " within %.0f s.",
+                p->daemon, HEARD_S);
 }
 
 void doctor_daemons(struct doctor *d)
@@ -199,7 +210,8 @@ void doctor_hold(struct doctor *d, int seconds)
     int64_t start = time_steady();
     if (socket_closes(d->sockets, k, seconds))
         verdict(&d->verdicts, VERDICT_BAD, "idle", "proxy_read_timeout 90s; proxy_send_timeout 90s;",
-                "A silent socket was cut after %.0f s, though the daemon pings every 25 s.", (double)(time_steady() - start) / 1e6);
+                "A silent socket was cut after %.0f s, though the daemon pings every 25 s.",
+                (double)(time_steady() - start) / 1e6);
     else
         verdict(&d->verdicts, VERDICT_OK, "idle", NULL, "A silent socket was still open after %d s.", seconds);
 }

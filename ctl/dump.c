@@ -20,7 +20,8 @@ struct dump {
 
 static void write_line(struct dump *d, struct json_object *take)
 {
-    fprintf(d->sink.file, "%s\n", json_object_to_json_string_ext(take, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    fprintf(d->sink.file, "%s\n",
+            json_object_to_json_string_ext(take, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
     json_object_put(take);
 }
 

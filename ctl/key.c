@@ -23,8 +23,8 @@ static void reload(struct ctl *c, struct json_object *told)
         count = process_parents(list, count);
         for (int k = 0; k < count; k++)
             if (!kill(list[k].pid, SIGHUP))
-                json_object_array_add(told, json_object_new_string(
-                    arena_printf(&c->arena, "%s %d", list[k].name, (int)list[k].pid)));
+                json_object_array_add(
+                    told, json_object_new_string(arena_printf(&c->arena, "%s %d", list[k].name, (int)list[k].pid)));
     }
 }
 
@@ -34,8 +34,9 @@ static void report(struct ctl *c, const char *id, const char *what, struct json_
     size_t count = json_object_array_length(told);
     json_object_object_add(o, "kid", json_object_new_string(id));
     json_object_object_add(o, "reloaded", told);
-    output_done(&c->out, o, count ? "key %s %s; %zu programs were told to reload"
-                                  : "key %s %s; no program was told, reload them: SIGHUP to fcgi-app and ws-daemon",
+    output_done(&c->out, o,
+                count ? "key %s %s; %zu programs were told to reload"
+                      : "key %s %s; no program was told, reload them: SIGHUP to fcgi-app and ws-daemon",
                 id, what, count);
 }
 
@@ -56,7 +57,8 @@ int cmd_key_list(struct ctl *c)
         json_object_object_add(o, "kid", json_object_new_string_len(id, (int)len));
         json_object_object_add(o, "use", json_object_new_string(first ? "signs" : "verifies"));
         comment = strchr(f.lines[i], '#');
-        json_object_object_add(o, "note", comment ? json_object_new_string(comment + 1 + strspn(comment + 1, " ")) : NULL);
+        json_object_object_add(o, "note",
+                               comment ? json_object_new_string(comment + 1 + strspn(comment + 1, " ")) : NULL);
         json_object_array_add(list, o);
         first = false;
     }

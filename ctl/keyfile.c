@@ -117,8 +117,9 @@ int keyfile_write(struct ctl *c, const struct keyfile *f)
     char *temporary = path ? arena_printf(&c->arena, "%s.XXXXXX", path) : NULL;
     int fd = path && !stat(path, &was) ? mkostemp(temporary, O_CLOEXEC) : -1;
     bool ok = fd >= 0 && write_beside(temporary, fd, &was, f) && !rename(temporary, path);
-    int status = ok ? EX_OK : fail(c, errno == EACCES || errno == EPERM ? EX_NOPERM : EX_CANTCREAT, "%s: %s",
-                                   c->config.key_file, strerror(errno));
+    int status = ok ? EX_OK
+                    : fail(c, errno == EACCES || errno == EPERM ? EX_NOPERM : EX_CANTCREAT, "%s: %s",
+                           c->config.key_file, strerror(errno));
     if (ok)
         sync_directory(c, path);
     free(path);

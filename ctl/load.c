@@ -16,13 +16,13 @@ enum { BATCH_BYTES = 1 << 20 };
 struct load {
     struct ctl *ctl;
     FILE *in;
-    const char *name;          /* of the file */
+    const char *name; /* of the file */
     int64_t line, rows, expected, next_xid;
-    char table[64];            /* of the batch */
-    char *batch;               /* [row,row,… */
+    char table[64]; /* of the batch */
+    char *batch;    /* [row,row,… */
     size_t len, size;
     struct progress progress;
-    bool ended;                /* the last line was seen */
+    bool ended; /* the last line was seen */
 };
 
 static int bad(struct load *l, const char *why)
@@ -89,8 +89,10 @@ static int take_head(struct load *l, struct json_object *o)
     if (json_object_get_int(version) != 1)
         return bad(l, "this is no export of parleyctl");
     if (schema != SCHEMA_VERSION)
-        return fail(l->ctl, EX_DATAERR, "%s was made with schema %lld, this program has %d: export and import "
-                    "with programs of the same schema", l->name, (long long)schema, SCHEMA_VERSION);
+        return fail(l->ctl, EX_DATAERR,
+                    "%s was made with schema %lld, this program has %d: export and import "
+                    "with programs of the same schema",
+                    l->name, (long long)schema, SCHEMA_VERSION);
     l->expected = json_object_get_int64(json_object_object_get(o, "rows"));
     l->next_xid = json_object_get_int64(json_object_object_get(o, "next_xid"));
     progress_start(&l->progress, "import", l->expected, !l->ctl->out.json);

@@ -64,8 +64,9 @@ static bool take_option(struct ctl *c, struct line *l, char **argv, int argc, in
     const struct option *o = option_named(common_options, name, len);
     bool common = o != NULL;
     if (!o && !(o = option_named(own, name, len)))
-        return fail(c, EX_USAGE, "there is no option %s%s%s; see parleyctl --help", argv[*at],
-                    c->command ? " of " : "", c->command ? c->command->name : ""), false;
+        return fail(c, EX_USAGE, "there is no option %s%s%s; see parleyctl --help", argv[*at], c->command ? " of " : "",
+                    c->command ? c->command->name : ""),
+               false;
     const char *value = name[len] ? name + len + 1 : NULL;
     if (!o->value && value)
         return fail(c, EX_USAGE, "--%s takes no value", o->name), false;

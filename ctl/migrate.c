@@ -1,9 +1,9 @@
 /* parleyctl migrate: runs db/migrate.sh, which is the one place that knows how migrations are applied, with
  * the settings' database. The scripts are beside this program: in ../share/parley/db where it was
  * installed, in ../db in a checkout. */
+#include "ctl/migrate.h"
 #include "ctl/child.h"
 #include "ctl/commands.h"
-#include "ctl/migrate.h"
 #include "schema_version.h"
 
 #include <errno.h>

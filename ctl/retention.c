@@ -47,7 +47,8 @@ int cmd_conversation_retention(struct ctl *c)
     int64_t days = 0;
     int status;
     if (rule && !read_days(rule, &days))
-        return fail(c, EX_USAGE, "%s is not a number of days from 1 to %d, and neither `forever` nor `default`", rule, DAYS_MOST);
+        return fail(c, EX_USAGE, "%s is not a number of days from 1 to %d, and neither `forever` nor `default`", rule,
+                    DAYS_MOST);
     if ((status = ask_ref(c, "conversation", c->arguments[0], &ref)) != EX_OK ||
         (rule && (status = set(c, &ref, days)) != EX_OK))
         return status;

@@ -117,8 +117,10 @@ int scratch_make(struct ctl *c)
         return EX_TEMPFAIL;
     if (!ok) {
         *name = 0;
-        return fail(c, EX_UNAVAILABLE, "a database to restore into could not be made; the role of DATABASE_URL has to be "
-                    "allowed to (ALTER ROLE … CREATEDB)%s", said);
+        return fail(c, EX_UNAVAILABLE,
+                    "a database to restore into could not be made; the role of DATABASE_URL has to be "
+                    "allowed to (ALTER ROLE … CREATEDB)%s",
+                    said);
     }
     c->config.database_url = c->unhurried.database_url = conninfo_of(c, name);
     return EX_OK;
@@ -152,7 +154,9 @@ static enum format format_of(const char *file)
     fclose(in);
     if (n >= 7 && (!memcmp(head, "PGDMP", 5) || !memcmp(head, "toc.dat", 7)))
         return FORMAT_ARCHIVE;
-    return n >= 2 && (!memcmp(head, "\x1f\x8b", 2) || !memcmp(head, "\x28\xb5", 2) || !memcmp(head, "BZ", 2)) ? FORMAT_PACKED : FORMAT_PLAIN;
+    return n >= 2 && (!memcmp(head, "\x1f\x8b", 2) || !memcmp(head, "\x28\xb5", 2) || !memcmp(head, "BZ", 2))
+               ? FORMAT_PACKED
+               : FORMAT_PLAIN;
 }
 
 /* psql would follow it into the very database that was dumped. */
@@ -173,14 +177,16 @@ static bool connects(const char *file)
 int scratch_restore(struct ctl *c, const char *file)
 {
     const char *const psql[] = {"psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", name, "-f", file, NULL};
-    const char *const restore[] = {"pg_restore", "--no-owner", "--no-privileges", "--exit-on-error", "-d", name, file, NULL};
+    const char *const restore[] = {"pg_restore", "--no-owner", "--no-privileges", "--exit-on-error", "-d", name,
+                                   file,         NULL};
     enum format format = format_of(file);
     if (format == FORMAT_UNREADABLE)
         return fail(c, EX_NOINPUT, "%s: %s", file, strerror(errno));
     if (format == FORMAT_PACKED)
         return fail(c, EX_DATAERR, "%s is compressed: unpack it first", file);
     if (format == FORMAT_PLAIN && connects(file))
-        return fail(c, EX_DATAERR, "%s says itself which database it goes to: make it without --create, or with -Fc", file);
+        return fail(c, EX_DATAERR, "%s says itself which database it goes to: make it without --create, or with -Fc",
+                    file);
     const char *said;
     if (run(c, format == FORMAT_PLAIN ? psql : restore, &said))
         return EX_OK;

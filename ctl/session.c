@@ -65,7 +65,8 @@ int cmd_session_end(struct ctl *c)
 static int open_session(struct ctl *c, const struct user *u, enum dialect d, int64_t ttl, int64_t *id)
 {
     struct caller here = {0};
-    struct new_session session = {.dialect = dialect_name(d), .lifetime = ttl, .user_agent = "parleyctl session create", .from = &here};
+    struct new_session session = {
+        .dialect = dialect_name(d), .lifetime = ttl, .user_agent = "parleyctl session create", .from = &here};
     enum error e = session_create(&c->db, u, &session, id);
     return e == OK ? EX_OK : fail_error(c, e, u->username);
 }

@@ -45,7 +45,7 @@ static struct json_object *text_setting(struct arena *a, const char *key, const 
 int cmd_config_show(struct ctl *c)
 {
     struct json_object *o = json_object_new_object();
-#define TEXT(field, key, def, help) json_object_object_add(o, #key, text_setting(&c->arena, #key, c->config.field));
+#define TEXT(field, key, def, help)             json_object_object_add(o, #key, text_setting(&c->arena, #key, c->config.field));
 #define INT(field, key, def, least, most, help) json_object_object_add(o, #key, json_object_new_int(c->config.field));
     CONFIG_TABLE(TEXT, INT)
 #undef TEXT
@@ -81,10 +81,12 @@ static void check_schema(struct verdicts *v, int64_t schema)
 {
     if (schema < SCHEMA_VERSION)
         verdict(v, VERDICT_BAD, "schema", "parleyctl migrate",
-                "The database has schema %lld, these programs need %d and do not start.", (long long)schema, SCHEMA_VERSION);
+                "The database has schema %lld, these programs need %d and do not start.", (long long)schema,
+                SCHEMA_VERSION);
     else if (schema > SCHEMA_VERSION)
         verdict(v, VERDICT_BAD, "schema", "newer programs",
-                "The database has schema %lld, newer than these programs, which know %d.", (long long)schema, SCHEMA_VERSION);
+                "The database has schema %lld, newer than these programs, which know %d.", (long long)schema,
+                SCHEMA_VERSION);
     else
         verdict(v, VERDICT_OK, "schema", NULL, "The database has schema %d, as these programs expect.", SCHEMA_VERSION);
 }
@@ -93,9 +95,10 @@ static void check_clock(struct verdicts *v, int64_t theirs)
 {
     double apart = (double)(time_now() - theirs) / 1e6;
     if (apart > 2 || apart < -2)
-        verdict(v, VERDICT_WARN, "clock", "a time service, e.g. chrony, on both machines",
-                "This machine's clock and the database's are %.0f s apart; tokens expire by one and sessions by the other.",
-                apart < 0 ? -apart : apart);
+        verdict(
+            v, VERDICT_WARN, "clock", "a time service, e.g. chrony, on both machines",
+            "This machine's clock and the database's are %.0f s apart; tokens expire by one and sessions by the other.",
+            apart < 0 ? -apart : apart);
 }
 
 /* After a dump was restored into a younger cluster; see 0012_retention.sql. */
@@ -121,7 +124,8 @@ bool settings_check_database(struct ctl *c, struct verdicts *v)
     enum error e = ask_patiently(&c->db, &q, &res);
     if (e != OK) {
         verdict(v, VERDICT_BAD, "database", e == ERR_INTERNAL ? "parleyctl migrate" : "DATABASE_URL",
-                e == ERR_INTERNAL ? "The database has none of Parley's tables." : "The database does not answer: %s.", c->why);
+                e == ERR_INTERNAL ? "The database has none of Parley's tables." : "The database does not answer: %s.",
+                c->why);
         return false;
     }
     struct row r = row_at(res, 0, &c->arena);

@@ -51,9 +51,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return append_authorization(wsi, k, in, *(unsigned char **)in + len);
     case LWS_CALLBACK_CLIENT_ESTABLISHED: k->established = true; break;
     case LWS_CALLBACK_CLIENT_RECEIVE: on_frame(wsi, k, in, len); break;
-    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-        k->close_code = len >= 2 ? bytes[0] << 8 | bytes[1] : 0;
-        break;
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: k->close_code = len >= 2 ? bytes[0] << 8 | bytes[1] : 0; break;
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
         k->error = arena_strndup(k->arena, in ? in : "no connection", in ? len : 13);
         k->status = (int)lws_http_client_http_response(wsi);
@@ -103,7 +101,8 @@ static void on_tick(lws_sorted_usec_list_t *clock)
 
 struct sockets *sockets_new(struct arena *a, const char *url, const char *cacert)
 {
-    struct lws_context_creation_info info = {.port = CONTEXT_PORT_NO_LISTEN, .protocols = protocols,
+    struct lws_context_creation_info info = {.port = CONTEXT_PORT_NO_LISTEN,
+                                             .protocols = protocols,
                                              .client_ssl_ca_filepath = cacert,
                                              .options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT};
     struct sockets *s = arena_alloc(a, sizeof *s);
@@ -143,8 +142,13 @@ struct socket *socket_open(struct sockets *s, const char *path, const char *toke
     struct socket *k = arena_alloc(s->arena, sizeof *k);
     int64_t deadline = after(seconds);
     *k = (struct socket){.arena = s->arena, .token = token, .frame = arena_alloc(s->arena, FRAME_MOST + 1)};
-    struct lws_client_connect_info info = {.context = s->lws, .address = s->host, .port = s->port, .path = path,
-                                           .host = s->authority, .userdata = k, .pwsi = &k->wsi,
+    struct lws_client_connect_info info = {.context = s->lws,
+                                           .address = s->host,
+                                           .port = s->port,
+                                           .path = path,
+                                           .host = s->authority,
+                                           .userdata = k,
+                                           .pwsi = &k->wsi,
                                            .local_protocol_name = protocols[0].name,
                                            .ssl_connection = s->tls ? LCCSCF_USE_SSL : 0};
     lws_client_connect_via_info(&info);

@@ -10,16 +10,16 @@
 struct sockets;
 
 struct socket {
-    struct lws *wsi;      /* NULL: not open any more */
+    struct lws *wsi; /* NULL: not open any more */
     struct arena *arena;
     bool established;
-    int status;           /* HTTP's, where the upgrade failed; 0: not even that */
-    int close_code;       /* of the peer's close frame; 0: none */
-    const char *error;    /* why it failed, in words */
-    const char *token;    /* for the Authorization header; NULL: none */
-    const char *awaited;  /* what socket_await() looks for */
+    int status;          /* HTTP's, where the upgrade failed; 0: not even that */
+    int close_code;      /* of the peer's close frame; 0: none */
+    const char *error;   /* why it failed, in words */
+    const char *token;   /* for the Authorization header; NULL: none */
+    const char *awaited; /* what socket_await() looks for */
     bool found;
-    char *frame;          /* the one that is coming in, cut at its room */
+    char *frame; /* the one that is coming in, cut at its room */
     int frame_len;
 };
 

@@ -56,8 +56,10 @@ static int set_admin(struct ctl *c, const struct user *u, bool admin, int64_t *c
 int cmd_user_add(struct ctl *c)
 {
     char hash[PASSWORD_HASH];
-    struct new_account account = {.username = c->arguments[0], .email = option(c, "email"),
-                                  .display_name = option(c, "display-name"), .password_hash = hash};
+    struct new_account account = {.username = c->arguments[0],
+                                  .email = option(c, "email"),
+                                  .display_name = option(c, "display-name"),
+                                  .password_hash = hash};
     struct caller here = {0};
     struct new_session none = {.from = &here};
     struct user u;
@@ -116,8 +118,14 @@ static int set_active(struct ctl *c, bool active)
     return EX_OK;
 }
 
-int cmd_user_disable(struct ctl *c) { return set_active(c, false); }
-int cmd_user_enable(struct ctl *c) { return set_active(c, true); }
+int cmd_user_disable(struct ctl *c)
+{
+    return set_active(c, false);
+}
+int cmd_user_enable(struct ctl *c)
+{
+    return set_active(c, true);
+}
 
 int cmd_user_promote(struct ctl *c)
 {
@@ -166,9 +174,8 @@ int cmd_user_delete(struct ctl *c)
     int status = ask_user(c, c->arguments[0], &u);
     if (status != EX_OK)
         return status;
-    if (!option(c, "yes") &&
-        !prompt_sure(c, arena_printf(&c->arena, "Erase %s%s? It cannot be undone.", u.username,
-                                     messages ? " and all they wrote" : "")))
+    if (!option(c, "yes") && !prompt_sure(c, arena_printf(&c->arena, "Erase %s%s? It cannot be undone.", u.username,
+                                                          messages ? " and all they wrote" : "")))
         return EX_USAGE;
     query_init(&q, SQL_ADMIN_USER_ERASE);
     query_int(&q, u.id);
@@ -179,8 +186,10 @@ int cmd_user_delete(struct ctl *c)
     enum error e = messages ? db_execute(&c->db, &q) : OK;
     wake(&c->db);
     if (e != OK)
-        return fail_error(c, e, arena_printf(&c->arena, "the account is erased, not all it wrote; run this again with its id, %lld",
-                                             (long long)u.id));
+        return fail_error(c, e,
+                          arena_printf(&c->arena,
+                                       "the account is erased, not all it wrote; run this again with its id, %lld",
+                                       (long long)u.id));
     struct json_object *o = about(&u);
     json_object_object_add(o, "messages_erased", json_object_new_boolean(messages));
     output_done(&c->out, o, "user %s is erased%s", u.username,

@@ -6,8 +6,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const char *const names[] = {[VERDICT_OK] = "ok", [VERDICT_SKIPPED] = "skipped", [VERDICT_WARN] = "warning",
-                                    [VERDICT_BAD] = "bad"};
+static const char *const names[] = {
+    [VERDICT_OK] = "ok", [VERDICT_SKIPPED] = "skipped", [VERDICT_WARN] = "warning", [VERDICT_BAD] = "bad"};
 
 void verdicts_init(struct verdicts *v, bool json)
 {

@@ -14,15 +14,15 @@ enum verdict_state {
 };
 
 struct verdicts {
-    bool json;                /* collect, and print at the end; otherwise print each at once */
+    bool json; /* collect, and print at the end; otherwise print each at once */
     struct json_object *list;
     int count[VERDICT_BAD + 1];
 };
 
 void verdicts_init(struct verdicts *v, bool json);
 /* check: one word. mend: the nginx directive, setting or command that mends it; NULL: the sentence says it. */
-void verdict(struct verdicts *v, enum verdict_state state, const char *check, const char *mend, const char *format,
-             ...) __attribute__((format(printf, 5, 6)));
+void verdict(struct verdicts *v, enum verdict_state state, const char *check, const char *mend, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 /* Prints the end; true when nothing is bad. */
 bool verdicts_end(struct verdicts *v);
 

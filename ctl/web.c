@@ -85,7 +85,8 @@ static CURL *handle(struct web *w, const char *path, int seconds)
 static void aim(CURL *c, struct arena *a, const char *at, const char *path)
 {
     bool tcp = !strchr(at, '/') && strchr(at, ':');
-    curl_easy_setopt(c, CURLOPT_URL, arena_printf(a, "http://%s%s%s", tcp && *at != ':' ? "" : "localhost", tcp ? at : "", path));
+    curl_easy_setopt(c, CURLOPT_URL,
+                     arena_printf(a, "http://%s%s%s", tcp && *at != ':' ? "" : "localhost", tcp ? at : "", path));
     if (!tcp)
         curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, at);
 }
@@ -93,7 +94,8 @@ static void aim(CURL *c, struct arena *a, const char *at, const char *path)
 static void prepare(struct web *w, struct transfer *t, const struct request_spec *r, int seconds)
 {
     CURL *c = handle(w, r->path, seconds);
-    *t = (struct transfer){.curl = c, .arena = w->arena, .body = arena_alloc(w->arena, BODY_ROOM + 1), .room = BODY_ROOM};
+    *t = (struct transfer){
+        .curl = c, .arena = w->arena, .body = arena_alloc(w->arena, BODY_ROOM + 1), .room = BODY_ROOM};
     if (r->at)
         aim(c, w->arena, r->at, r->path);
     if (r->token)
@@ -127,7 +129,8 @@ static time_t certificate_end(CURL *c)
 
 static bool about_certificate(CURLcode code)
 {
-    return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR || code == CURLE_SSL_CACERT_BADFILE;
+    return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR ||
+           code == CURLE_SSL_CACERT_BADFILE;
 }
 
 static void finish(struct web *w, struct transfer *t, CURLcode code, struct answer *out)
@@ -138,9 +141,11 @@ static void finish(struct web *w, struct transfer *t, CURLcode code, struct answ
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(t->curl, CURLINFO_CONTENT_TYPE, &type);
     curl_easy_getinfo(t->curl, CURLINFO_LOCAL_IP, &ip);
-    *out = (struct answer){.tls_error = about_certificate(code), .date = -1,
+    *out = (struct answer){.tls_error = about_certificate(code),
+                           .date = -1,
                            .content_type = arena_strdup(w->arena, type ? type : ""),
-                           .local_ip = arena_strdup(w->arena, ip ? ip : ""), .certificate_ends = certificate_end(t->curl)};
+                           .local_ip = arena_strdup(w->arena, ip ? ip : ""),
+                           .certificate_ends = certificate_end(t->curl)};
     curl_easy_getinfo(t->curl, CURLINFO_TOTAL_TIME, &out->seconds);
     /* An answer that came before all of a body was sent counts, whatever became of the rest. */
     out->status = code == CURLE_OK || code == CURLE_SEND_ERROR || t->len ? (int)status : 0;
@@ -241,9 +246,11 @@ bool web_stream_close(struct stream *s, struct answer *out)
 int web_dangle(struct web *w, const char *path, const char *token, int count)
 {
     const char *host = strstr(w->url, "://") + 3;
-    const char *head = arena_printf(w->arena,
+    const char *head = arena_printf(
+        w->arena,
         "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"
-        "Content-Length: 100\r\nConnection: close\r\n\r\n{", path, host, token);
+        "Content-Length: 100\r\nConnection: close\r\n\r\n{",
+        path, host, token);
     size_t sent;
     while (w->dangling_count < count && w->dangling_count < WEB_AT_ONCE) {
         CURL *c = handle(w, "", 5);
@@ -261,7 +268,8 @@ bool answer_is_problem(const struct answer *a, const char *code)
 {
     struct json_object *o = json_tokener_parse(a->body.s);
     const char *found = json_object_get_string(json_object_object_get(o, "code"));
-    bool is = a->status && !strncmp(a->content_type, "application/problem+json", 24) && found && (!code || !strcmp(found, code));
+    bool is = a->status && !strncmp(a->content_type, "application/problem+json", 24) && found &&
+              (!code || !strcmp(found, code));
     json_object_put(o);
     return is;
 }

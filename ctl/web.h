@@ -11,21 +11,21 @@
 enum { WEB_AT_ONCE = 64 };
 
 struct request_spec {
-    const char *path;       /* with its query */
-    const char *token;      /* for the Authorization header; NULL: none */
-    const char *header;     /* one more; NULL: none */
-    struct text body;       /* s NULL: a GET; else a POST of JSON */
-    const char *at;         /* a program's own address on this machine, as METRICS_LISTEN has it; NULL: the URL's */
+    const char *path;   /* with its query */
+    const char *token;  /* for the Authorization header; NULL: none */
+    const char *header; /* one more; NULL: none */
+    struct text body;   /* s NULL: a GET; else a POST of JSON */
+    const char *at;     /* a program's own address on this machine, as METRICS_LISTEN has it; NULL: the URL's */
 };
 
 struct answer {
-    int status;             /* 0: none came, see error */
-    const char *error;      /* in words */
-    int tls_error;          /* the certificate is the reason */
+    int status;        /* 0: none came, see error */
+    const char *error; /* in words */
+    int tls_error;     /* the certificate is the reason */
     struct text body;
     const char *content_type; /* "" without one */
-    time_t date;            /* of the Date header, -1: none */
-    const char *local_ip;   /* ours */
+    time_t date;              /* of the Date header, -1: none */
+    const char *local_ip;     /* ours */
     double seconds;
     time_t certificate_ends; /* -1: no TLS */
 };

@@ -52,12 +52,13 @@ struct opening {
 static void prepare(struct request *req, struct opening *o)
 {
     bool refreshes = surface_of(req)->refreshes;
-    *o = (struct opening){.from = request_caller(req), .session = {
-        .dialect = dialect_name(req->route->dialect),
-        .lifetime = refreshes ? req->config->refresh_ttl : req->config->access_ttl_v1,
-        .user_agent = request_user_agent(req),
-        .from = &o->from,
-    }};
+    *o = (struct opening){.from = request_caller(req),
+                          .session = {
+                              .dialect = dialect_name(req->route->dialect),
+                              .lifetime = refreshes ? req->config->refresh_ttl : req->config->access_ttl_v1,
+                              .user_agent = request_user_agent(req),
+                              .from = &o->from,
+                          }};
     if (!refreshes)
         return;
     secret_make(o->refresh);
@@ -66,16 +67,13 @@ static void prepare(struct request *req, struct opening *o)
 }
 
 /* What the client gets: an access token for the session, and the refresh token unless "". */
-static enum error issue(struct request *req, const struct user *u, int64_t session_id,
-                        const char *refresh, struct credentials *out)
+static enum error issue(struct request *req, const struct user *u, int64_t session_id, const char *refresh,
+                        struct credentials *out)
 {
     enum dialect d = req->route->dialect;
     int ttl = dialect_integers(d) ? req->config->access_ttl_v1 : req->config->access_ttl;
-    req->me = (struct identity){.user_id = u->id,
-                                .scopes = SCOPES_ALL,
-                                .user_created = u->created_at,
-                                .session_id = session_id,
-                                .dialect = d};
+    req->me = (struct identity){
+        .user_id = u->id, .scopes = SCOPES_ALL, .user_created = u->created_at, .session_id = session_id, .dialect = d};
     snprintf(req->me.username, sizeof req->me.username, "%s", u->username);
     char *token = token_issue(req->keys, req->config->issuer, &req->me, ttl);
     if (!token)
@@ -105,9 +103,8 @@ static enum error read_form(struct request *req, struct form *f)
         return e;
     if (!f->username.s && !(s->derives && f->display_name.s))
         return input_fail(in, ERR_MISSING_FIELD, "username is required");
-    if ((f->username.s && (e = s->username(f->username))) ||
-        (f->email.s && (e = validate_email(f->email))) || (e = validate_password(f->password)) ||
-        (f->display_name.s && (e = validate_display_name(f->display_name))))
+    if ((f->username.s && (e = s->username(f->username))) || (f->email.s && (e = validate_email(f->email))) ||
+        (e = validate_password(f->password)) || (f->display_name.s && (e = validate_display_name(f->display_name))))
         return e;
     return OK;
 }
@@ -135,8 +132,8 @@ void account_derive_username(const char *display_name, int attempt, char out[USE
 }
 
 /* Stores the account; a derived username is varied until it is a free one. */
-static enum error create(struct request *req, const struct form *f, const char *hash,
-                         const struct new_session *session, struct user *out, int64_t *session_id)
+static enum error create(struct request *req, const struct form *f, const char *hash, const struct new_session *session,
+                         struct user *out, int64_t *session_id)
 {
     enum { ATTEMPTS = 5 };
     char derived[USERNAME_TEXT];
@@ -203,8 +200,7 @@ static enum error read_login(struct request *req, struct text *login, struct tex
 
 /* Whether a login may be tried, and how it went; both are noted. ERR_LOGIN_THROTTLED, ERR_CREDENTIALS,
  * ERR_DISABLED. */
-static enum error check_password(struct request *req, const char *login, struct text password,
-                                 struct user *out)
+static enum error check_password(struct request *req, const char *login, struct text password, struct user *out)
 {
     struct admission try = {0};
     struct caller from = request_caller(req);
@@ -278,8 +274,7 @@ enum error account_change_password(struct request *req)
 
 /* ---- refresh ---- */
 
-enum error account_refresh(struct request *req, bool rotate, struct user *out,
-                           struct credentials *tokens)
+enum error account_refresh(struct request *req, bool rotate, struct user *out, struct credentials *tokens)
 {
     unsigned char shown_hash[SECRET_HASH], next_hash[SECRET_HASH];
     char next[SECRET_TEXT] = "";
@@ -294,7 +289,7 @@ enum error account_refresh(struct request *req, bool rotate, struct user *out,
         secret_hash(next, next_hash);
     }
     struct caller from = request_caller(req);
-    e = session_refresh(req->db, &req->arena, shown_hash, rotate ? next_hash : NULL,
-                        req->config->refresh_ttl, &from, &session_id, out);
+    e = session_refresh(req->db, &req->arena, shown_hash, rotate ? next_hash : NULL, req->config->refresh_ttl, &from,
+                        &session_id, out);
     return e == OK ? issue(req, out, session_id, next, tokens) : e;
 }

@@ -20,8 +20,7 @@ MUSTCHECK enum error account_login(struct request *req, struct user *out, struct
 MUSTCHECK enum error account_change_password(struct request *req);
 
 /* Exchanges the body's refresh_token; with rotate for a new one as well. */
-MUSTCHECK enum error account_refresh(struct request *req, bool rotate, struct user *out,
-                                     struct credentials *tokens);
+MUSTCHECK enum error account_refresh(struct request *req, bool rotate, struct user *out, struct credentials *tokens);
 
 /* For tests: a username of what a display name has of permitted characters; attempt 0 is the plainest,
  * later ones end in random digits, as the plain one was taken. */

@@ -94,8 +94,7 @@ static struct json_object *delivery(const void *list, int i)
 
 static bool state_known(const char *s)
 {
-    return !strcmp(s, "pending") || !strcmp(s, "delivered") || !strcmp(s, "dead") ||
-           !strcmp(s, "dropped");
+    return !strcmp(s, "pending") || !strcmp(s, "delivered") || !strcmp(s, "dead") || !strcmp(s, "dropped");
 }
 
 enum error callbacks_deliveries(struct request *req, struct reply *out)
@@ -107,11 +106,9 @@ enum error callbacks_deliveries(struct request *req, struct reply *out)
     int count;
     enum error e = request_page(req, &limit, &offset);
     if (e == OK && state.s && !state_known(state.s))
-        e = input_fail(&req->body, ERR_INVALID_PARAMETER,
-                       "state has to be pending, delivered, dead or dropped");
+        e = input_fail(&req->body, ERR_INVALID_PARAMETER, "state has to be pending, delivered, dead or dropped");
     if (e == OK)
-        e = callback_deliveries(req->db, &req->arena, &where, state.s, limit, offset, &list,
-                                &count);
+        e = callback_deliveries(req->db, &req->arena, &where, state.s, limit, offset, &list, &count);
     if (e == OK)
         reply_json(out, 200, view_list("deliveries", count, delivery, list));
     return e;

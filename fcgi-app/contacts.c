@@ -18,8 +18,7 @@ static enum error read_invitee(struct request *req, const char **username)
         return e;
     if (by_id == !!name.s)
         return input_fail(&req->body, by_id ? ERR_INVALID_FIELD : ERR_MISSING_FIELD, "%s",
-                          by_id ? "username and user_id exclude each other"
-                                : "username or user_id is required");
+                          by_id ? "username and user_id exclude each other" : "username or user_id is required");
     if (by_id && (e = user_by_ref(req->db, &req->arena, &id, &u)))
         return e;
     *username = by_id ? u.username : name.s;
@@ -35,8 +34,7 @@ enum error contacts_invite(struct request *req, struct reply *out)
     bool accepted;
     enum error e;
     if ((e = read_invitee(req, &username)) ||
-        (e = contact_invite(req->db, &req->arena, req->me.user_id, username, &invitation, &accepted,
-                            &contact)))
+        (e = contact_invite(req->db, &req->arena, req->me.user_id, username, &invitation, &accepted, &contact)))
         return e;
     struct json_object *o = json_object_new_object();
     json_object_object_add(o, "invitation", view_conv_invitation(&invitation));
@@ -64,8 +62,7 @@ enum error contacts_list(struct request *req, struct reply *out)
         return e;
     struct json_object *o = view_list("contacts", b.contact_count, contact_item, b.contacts);
     json_object_object_add(o, "sent_invitations", view_list(NULL, b.sent_count, invitation_item, b.sent));
-    json_object_object_add(o, "received_invitations",
-                           view_list(NULL, b.received_count, invitation_item, b.received));
+    json_object_object_add(o, "received_invitations", view_list(NULL, b.received_count, invitation_item, b.received));
     reply_json(out, 200, o);
     return OK;
 }

@@ -29,9 +29,8 @@ static enum error naming(struct request *req, enum error e, int missing)
     if (e != ERR_USER_NOT_FOUND || missing < 0)
         return e;
     named = arena_alloc(&req->arena, PEOPLE_MOST * sizeof *named);
-    if ((input_has(&req->body, "user_id")
-             ? input_text(&req->body, "user_id", named)
-             : input_texts(&req->body, "participant_ids", named, PEOPLE_MOST, &count)) ||
+    if ((input_has(&req->body, "user_id") ? input_text(&req->body, "user_id", named)
+                                          : input_texts(&req->body, "participant_ids", named, PEOPLE_MOST, &count)) ||
         missing >= count)
         return e;
     return input_fail(&req->body, e, "participant %s not found", named[missing].s);
@@ -61,8 +60,9 @@ static enum error other_person(struct request *req, const struct people *p, int 
     }
     if (p->count && !others)
         return ERR_SELF_MESSAGE;
-    return others == 1 ? OK : input_fail(&req->body, ERR_INVALID_FIELD,
-                                         "participant_ids of a direct conversation has to name one other user");
+    return others == 1 ? OK
+                       : input_fail(&req->body, ERR_INVALID_FIELD,
+                                    "participant_ids of a direct conversation has to name one other user");
 }
 
 static enum error create_direct(struct request *req, struct reply *out, const struct people *p)
@@ -120,8 +120,7 @@ enum error conv_list(struct request *req, struct reply *out)
 {
     struct conversation *list;
     int count;
-    enum error e =
-        conversation_list(req->db, &req->arena, req->me.user_id, KIND_ANY, true, &list, &count);
+    enum error e = conversation_list(req->db, &req->arena, req->me.user_id, KIND_ANY, true, &list, &count);
     if (e == OK)
         reply_json(out, 200, view_list("conversations", count, item, list));
     return e;
@@ -170,14 +169,13 @@ enum error conv_add(struct request *req, struct reply *out)
     int missing = -1;
     enum error e = input_ref_optional(&req->body, "user_id", false, p.list, &one);
     if (e == OK && one == input_has(&req->body, "participant_ids"))
-        return input_fail(&req->body, one ? ERR_INVALID_FIELD : ERR_MISSING_FIELD,
-                          "%s", one ? "user_id and participant_ids exclude each other"
-                                    : "user_id or participant_ids is required");
+        return input_fail(&req->body, one ? ERR_INVALID_FIELD : ERR_MISSING_FIELD, "%s",
+                          one ? "user_id and participant_ids exclude each other"
+                              : "user_id or participant_ids is required");
     if (e == OK && !one)
         e = read_people(req, &p);
     if (e == OK)
-        e = members_add(req->db, &req->arena, req->me.user_id, &req->refs[0], p.list, p.count, &c,
-                        &missing);
+        e = members_add(req->db, &req->arena, req->me.user_id, &req->refs[0], p.list, p.count, &c, &missing);
     if (e != OK)
         return naming(req, e, missing);
     show(out, 200, &c);

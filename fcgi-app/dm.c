@@ -9,16 +9,14 @@
 enum error dm_send(struct request *req, struct reply *out)
 {
     struct ref recipient;
-    struct new_message m = {
-        .sender = &req->me, .recipient = &recipient};
+    struct new_message m = {.sender = &req->me, .recipient = &recipient};
     struct message sent;
     bool replayed;
     enum error e;
     if ((e = input_ref(&req->body, "recipient_id", false, &recipient)) ||
         (e = input_text(&req->body, "content", &m.content)) ||
         (e = validate_message(m.content, m.media_url, req->config->message_max)) ||
-        (e = request_client_key(req, &m.client_key)) ||
-        (e = message_send(req->db, &req->arena, &m, &sent, &replayed)))
+        (e = request_client_key(req, &m.client_key)) || (e = message_send(req->db, &req->arena, &m, &sent, &replayed)))
         return e;
     reply_json(out, 201, view_dm_message(&sent));
     out->replayed = replayed;
@@ -33,10 +31,8 @@ enum error dm_history(struct request *req, struct reply *out)
     int64_t limit, offset;
     int count;
     enum error e;
-    if ((e = request_page(req, &limit, &offset)) ||
-        (e = user_by_ref(req->db, &req->arena, &req->refs[0], &peer)) ||
-        (e = direct_history(req->db, &req->arena, req->me.user_id, peer.id, limit, offset, &messages,
-                            &count)))
+    if ((e = request_page(req, &limit, &offset)) || (e = user_by_ref(req->db, &req->arena, &req->refs[0], &peer)) ||
+        (e = direct_history(req->db, &req->arena, req->me.user_id, peer.id, limit, offset, &messages, &count)))
         return e;
     if (request_wants_lines(req)) {
         reply_text(out, VIEW_LINES_TYPE, view_message_lines(messages, count));

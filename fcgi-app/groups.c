@@ -18,8 +18,7 @@ enum error groups_conversations(struct request *req, struct reply *out)
 {
     struct conversation *list;
     int count;
-    enum error e =
-        conversation_list(req->db, &req->arena, req->me.user_id, KIND_DIRECT, false, &list, &count);
+    enum error e = conversation_list(req->db, &req->arena, req->me.user_id, KIND_DIRECT, false, &list, &count);
     if (e == OK)
         reply_json(out, 200, view_list("conversations", count, conversation_item, list));
     return e;
@@ -43,8 +42,7 @@ enum error groups_open(struct request *req, struct reply *out)
 enum error groups_conversation(struct request *req, struct reply *out)
 {
     struct conversation c;
-    enum error e =
-        conversation_get(req->db, &req->arena, req->me.user_id, &req->refs[0], KIND_DIRECT, &c);
+    enum error e = conversation_get(req->db, &req->arena, req->me.user_id, &req->refs[0], KIND_DIRECT, &c);
     if (e == OK)
         reply_member(out, 200, "conversation", view_groups_conversation(&c));
     return e;
@@ -61,8 +59,7 @@ enum error groups_list(struct request *req, struct reply *out)
 {
     struct conversation *list;
     int count;
-    enum error e =
-        conversation_list(req->db, &req->arena, req->me.user_id, KIND_GROUP, false, &list, &count);
+    enum error e = conversation_list(req->db, &req->arena, req->me.user_id, KIND_GROUP, false, &list, &count);
     if (e == OK)
         reply_json(out, 200, view_list("groups", count, group_item, list));
     return e;
@@ -85,8 +82,7 @@ enum error groups_create(struct request *req, struct reply *out)
 enum error groups_get(struct request *req, struct reply *out)
 {
     struct conversation c;
-    enum error e =
-        conversation_get(req->db, &req->arena, req->me.user_id, &req->refs[0], KIND_GROUP, &c);
+    enum error e = conversation_get(req->db, &req->arena, req->me.user_id, &req->refs[0], KIND_GROUP, &c);
     if (e == OK)
         reply_member(out, 200, "group", view_groups_group(&c));
     return e;
@@ -146,8 +142,7 @@ static enum error history(struct request *req, struct reply *out, enum conversat
     if ((e = request_page(req, &page.limit, NULL)))
         return e;
     if (cursor.len && cursor_parse_time(cursor.s, &page) != OK)
-        return input_fail(&req->body, ERR_INVALID_PARAMETER,
-                          "cursor has to be an RFC 3339 timestamp");
+        return input_fail(&req->body, ERR_INVALID_PARAMETER, "cursor has to be an RFC 3339 timestamp");
     if ((e = history_page(req->db, &req->arena, req->me.user_id, &page, &m)))
         return e;
     struct json_object *o = view_list("messages", m.count, message_item, m.list);
@@ -161,15 +156,13 @@ static enum error history(struct request *req, struct reply *out, enum conversat
 
 static enum error send(struct request *req, struct reply *out, enum conversation_kind kind)
 {
-    struct new_message m = {
-        .sender = &req->me, .conversation = &req->refs[0], .kind = conversation_kind_name(kind)};
+    struct new_message m = {.sender = &req->me, .conversation = &req->refs[0], .kind = conversation_kind_name(kind)};
     struct message sent;
     bool replayed;
     enum error e;
     if ((e = input_text(&req->body, "content", &m.content)) ||
         (e = validate_message(m.content, m.media_url, req->config->message_max)) ||
-        (e = request_client_key(req, &m.client_key)) ||
-        (e = message_send(req->db, &req->arena, &m, &sent, &replayed)))
+        (e = request_client_key(req, &m.client_key)) || (e = message_send(req->db, &req->arena, &m, &sent, &replayed)))
         return e;
     reply_member(out, 201, "message", view_groups_message(&sent));
     out->replayed = replayed;

@@ -27,7 +27,8 @@ static int serve(struct app *app)
     bool pool = fd >= 0 || *app->config->fcgi_listen;
     if (!pool && !getenv("REQUEST_METHOD")) {
         fputs("no listening socket was handed over, FCGI_LISTEN is not set, standard input is no listening "
-              "socket, and this is no CGI request\n", stderr);
+              "socket, and this is no CGI request\n",
+              stderr);
         return EX_CONFIG;
     }
     if (!keyring_load(&app->keys, app->config->key_file))

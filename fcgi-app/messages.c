@@ -27,19 +27,16 @@ static enum error no_text(struct request *req)
 
 enum error messages_send(struct request *req, struct reply *out)
 {
-    struct new_message m = {.sender = &req->me,
-                            .conversation = &req->refs[0]};
+    struct new_message m = {.sender = &req->me, .conversation = &req->refs[0]};
     struct message sent;
     bool replayed;
     enum error e;
-    if ((e = read_text(req, &m.content)) ||
-        (e = input_text_optional(&req->body, "media_url", &m.media_url)))
+    if ((e = read_text(req, &m.content)) || (e = input_text_optional(&req->body, "media_url", &m.media_url)))
         return e;
     if (!m.content.s && !m.media_url.s)
         return no_text(req);
     if ((e = validate_message(m.content, m.media_url, req->config->message_max)) ||
-        (e = request_client_key(req, &m.client_key)) ||
-        (e = message_send(req->db, &req->arena, &m, &sent, &replayed)))
+        (e = request_client_key(req, &m.client_key)) || (e = message_send(req->db, &req->arena, &m, &sent, &replayed)))
         return e;
     show(out, 201, &sent);
     out->replayed = replayed;
@@ -72,8 +69,7 @@ static enum error read_page(struct request *req, struct page *page)
     if (!cursor.len)
         cursor.s = NULL;
     if (!!cursor.s + !!before.s + !!after.s + !!around.s > 1)
-        return input_fail(&req->body, ERR_INVALID_PARAMETER,
-                          "cursor, before, after and around exclude each other");
+        return input_fail(&req->body, ERR_INVALID_PARAMETER, "cursor, before, after and around exclude each other");
     if (cursor.s && cursor_parse(cursor.s, page) != OK)
         return input_fail(&req->body, ERR_INVALID_PARAMETER, "cursor has to be one that a page gave");
     return before.s   ? read_place(req, before, "before", PLACE_BEFORE_ID, page)

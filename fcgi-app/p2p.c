@@ -19,8 +19,7 @@ static const char *const status_names[] = {
 };
 
 /* An array of messages, each with its status. */
-static enum error show_messages(struct request *req, const struct message *list, int count,
-                                struct json_object **out)
+static enum error show_messages(struct request *req, const struct message *list, int count, struct json_object **out)
 {
     enum reach *reach = arena_alloc(&req->arena, (size_t)count * sizeof *reach);
     enum error e = message_reach(req->db, &req->arena, list, count, reach);
@@ -40,19 +39,17 @@ static enum error list_users(struct request *req, struct reply *out, bool with_l
     int64_t limit = USERS_MOST, after = 0;
     int count;
     enum error e;
-    if ((e = request_number(req, "limit", 1, &limit)) ||
-        (e = request_number(req, "after_id", 0, &after)))
+    if ((e = request_number(req, "limit", 1, &limit)) || (e = request_number(req, "after_id", 0, &after)))
         return e;
     limit = limit < USERS_MOST ? limit : USERS_MOST;
-    if ((e = user_list(req->db, &req->arena, req->me.user_id, after, limit, with_last, &list,
-                       &count)))
+    if ((e = user_list(req->db, &req->arena, req->me.user_id, after, limit, with_last, &list, &count)))
         return e;
     struct json_object *array = json_object_new_array_ext(count);
     for (int i = 0; i < count; i++) {
         const struct user *u = &list[i].user;
         bool own = u->id == req->me.user_id;
-        json_object_array_add(array, with_last ? view_p2p_user_with_chat(u, own, &list[i].last)
-                                               : view_p2p_user(u, own));
+        json_object_array_add(array,
+                              with_last ? view_p2p_user_with_chat(u, own, &list[i].last) : view_p2p_user(u, own));
     }
     reply_json(out, 200, array);
     return OK;
@@ -89,8 +86,7 @@ static enum error read_message(struct request *req, struct new_message *m)
         (e = input_text_optional(&req->body, "type", &type)))
         return e;
     if (type.len > TYPE_MOST)
-        return input_fail(&req->body, ERR_INVALID_FIELD, "type may have at most %d bytes",
-                          TYPE_MOST);
+        return input_fail(&req->body, ERR_INVALID_FIELD, "type may have at most %d bytes", TYPE_MOST);
     m->type = type.len ? type.s : NULL;
     if (!m->media_url.len)
         m->media_url.s = NULL;
@@ -104,8 +100,7 @@ static enum error read_message(struct request *req, struct new_message *m)
 }
 
 /* It is stored, so it is answered as sent even when nobody can say how far it got. */
-static void show_sent(struct request *req, struct reply *out, const struct message *m,
-                      bool replayed)
+static void show_sent(struct request *req, struct reply *out, const struct message *m, bool replayed)
 {
     enum reach reach;
     if (message_reach(req->db, &req->arena, m, 1, &reach) != OK)
@@ -138,14 +133,12 @@ enum error p2p_send(struct request *req, struct reply *out)
 
 enum error p2p_send_to_group(struct request *req, struct reply *out)
 {
-    struct new_message m = {.sender = &req->me,
-                            .conversation = &req->refs[0],
-                            .kind = conversation_kind_name(KIND_GROUP)};
+    struct new_message m = {
+        .sender = &req->me, .conversation = &req->refs[0], .kind = conversation_kind_name(KIND_GROUP)};
     struct message sent;
     bool replayed;
     enum error e;
-    if ((e = read_message(req, &m)) ||
-        (e = message_send(req->db, &req->arena, &m, &sent, &replayed)))
+    if ((e = read_message(req, &m)) || (e = message_send(req->db, &req->arena, &m, &sent, &replayed)))
         return e;
     show_sent(req, out, &sent, replayed);
     return OK;
@@ -159,8 +152,7 @@ static enum error show_history(struct request *req, struct reply *out, struct pa
     struct messages m;
     struct json_object *list;
     enum error e;
-    if ((e = request_page(req, &page->limit, NULL)) ||
-        (e = request_number(req, "before_id", 0, &page->at)))
+    if ((e = request_page(req, &page->limit, NULL)) || (e = request_number(req, "before_id", 0, &page->at)))
         return e;
     page->place = page->at ? PLACE_BEFORE_ID : PLACE_NEWEST;
     page->oldest_first = true;

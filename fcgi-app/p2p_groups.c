@@ -7,8 +7,7 @@
 #include <json-c/json.h>
 
 /* As registering and sending do there, a change says that it worked. */
-static void show_changed(struct reply *out, int status, const struct conversation *c,
-                         const char *said)
+static void show_changed(struct reply *out, int status, const struct conversation *c, const char *said)
 {
     struct json_object *o = view_p2p_group(c);
     json_object_object_add(o, "message", json_object_new_string(said));
@@ -25,8 +24,7 @@ enum error p2p_groups(struct request *req, struct reply *out)
 {
     struct conversation *list;
     int count;
-    enum error e =
-        conversation_list(req->db, &req->arena, req->me.user_id, KIND_GROUP, false, &list, &count);
+    enum error e = conversation_list(req->db, &req->arena, req->me.user_id, KIND_GROUP, false, &list, &count);
     if (e == OK)
         reply_json(out, 200, view_list(NULL, count, group_item, list));
     return e;
@@ -53,8 +51,7 @@ static struct json_object *member_item(const void *list, int i)
 enum error p2p_members(struct request *req, struct reply *out)
 {
     struct conversation c;
-    enum error e =
-        conversation_get(req->db, &req->arena, req->me.user_id, &req->refs[0], KIND_GROUP, &c);
+    enum error e = conversation_get(req->db, &req->arena, req->me.user_id, &req->refs[0], KIND_GROUP, &c);
     if (e == OK)
         reply_json(out, 200, view_list(NULL, c.people_count, member_item, c.people));
     return e;

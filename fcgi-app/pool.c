@@ -16,26 +16,28 @@
 #include <unistd.h>
 
 enum {
-    SOON_US = 1000000,  /* a worker that dies sooner than this after its start… */
-    BRAKE_US = 100000,  /* …holds up the next start by this much */
-    CHECK_US = 500000,  /* between two looks at a database that was away when the pool started… */
+    SOON_US = 1000000,        /* a worker that dies sooner than this after its start… */
+    BRAKE_US = 100000,        /* …holds up the next start by this much */
+    CHECK_US = 500000,        /* between two looks at a database that was away when the pool started… */
     CHECK_PATIENCE_MS = 2000, /* …and what one of them may take */
-    GRACE_US = 10000000 /* what a worker may take to finish its request when all are to end */
+    GRACE_US = 10000000       /* what a worker may take to finish its request when all are to end */
+};
+
+struct worker {
+    pid_t pid; /* 0: none */
+    int64_t started;
 };
 
 struct pool {
     struct app *app;
     int listen_fd;
     struct monitor *monitor;
-    struct worker {
-        pid_t pid; /* 0: none */
-        int64_t started;
-    } *workers;
+    struct worker *workers;
     int count;
-    atomic_bool *busy;  /* of each worker; in memory they and the monitor share */
-    int64_t not_before; /* no worker is started before this time */
+    atomic_bool *busy;        /* of each worker; in memory they and the monitor share */
+    int64_t not_before;       /* no worker is started before this time */
     int64_t check_monitor_at; /* INT64_MAX: it runs, and its end is told by a signal */
-    bool checked;       /* the database is one we can serve from */
+    bool checked;             /* the database is one we can serve from */
     int64_t check_at;
     int64_t watchdog; /* microseconds between two signs of life for the service manager; 0: none wanted */
     int64_t sign_at;
@@ -183,7 +185,11 @@ static int64_t pause_us(const struct pool *p)
 
 bool pool_run(struct app *app, int listen_fd, struct monitor *monitor, bool checked)
 {
-    struct pool p = {.app = app, .listen_fd = listen_fd, .monitor = monitor, .count = app->config->fcgi_workers, .checked = checked,
+    struct pool p = {.app = app,
+                     .listen_fd = listen_fd,
+                     .monitor = monitor,
+                     .count = app->config->fcgi_workers,
+                     .checked = checked,
                      .watchdog = notify_watchdog_us()};
     char name[LISTEN_NAME_SIZE];
     bool good = true;

@@ -55,10 +55,10 @@ void reply_error(struct reply *out, enum error e, const char *sentence)
 
 /* On every answer, whatever front door it leaves by: JSON is never to be run, framed or cached, and an
  * address, which may hold a token, is told to nobody. nginx.conf says the same of nginx's own answers. */
-#define SECURITY_HEADERS                                                                           \
-    "Cache-Control: no-store\r\n"                                                                  \
-    "X-Content-Type-Options: nosniff\r\n"                                                          \
-    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"                      \
+#define SECURITY_HEADERS                                                                                               \
+    "Cache-Control: no-store\r\n"                                                                                      \
+    "X-Content-Type-Options: nosniff\r\n"                                                                              \
+    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"                                          \
     "Referrer-Policy: no-referrer\r\n"
 
 /* What the status asks for by itself. */
@@ -72,10 +72,8 @@ static const char *status_headers(const struct reply *out, struct request *req)
         return *challenge ? arena_printf(&req->arena, "WWW-Authenticate: %s\r\n", challenge) : "";
     case 429:
     case 503:
-        return arena_printf(&req->arena, "Retry-After: %lld\r\n",
-                            req->retry_after ? (long long)req->retry_after : 1LL);
-    default:
-        return "";
+        return arena_printf(&req->arena, "Retry-After: %lld\r\n", req->retry_after ? (long long)req->retry_after : 1LL);
+    default: return "";
     }
 }
 
@@ -89,17 +87,15 @@ static const char *cors_headers(const struct reply *out, struct request *req)
         return "";
     if (!origin || !origin_allowed(list, origin))
         return "Vary: Origin\r\n";
-    const char *more =
-        out->preflight ? arena_printf(&req->arena,
-                                      "Access-Control-Allow-Methods: %s\r\n"
-                                      "Access-Control-Allow-Headers: Authorization, Content-Type, "
-                                      "Idempotency-Key, Last-Event-ID\r\n"
-                                      "Access-Control-Max-Age: 600\r\n",
-                                      methods_text(out->methods, &req->arena))
-                       : "Access-Control-Expose-Headers: X-Request-Id, Idempotency-Replayed, "
-                         "X-Next-Cursor, Retry-After\r\n";
-    return arena_printf(&req->arena, "Vary: Origin\r\nAccess-Control-Allow-Origin: %s\r\n%s", origin,
-                        more);
+    const char *more = out->preflight ? arena_printf(&req->arena,
+                                                     "Access-Control-Allow-Methods: %s\r\n"
+                                                     "Access-Control-Allow-Headers: Authorization, Content-Type, "
+                                                     "Idempotency-Key, Last-Event-ID\r\n"
+                                                     "Access-Control-Max-Age: 600\r\n",
+                                                     methods_text(out->methods, &req->arena))
+                                      : "Access-Control-Expose-Headers: X-Request-Id, Idempotency-Replayed, "
+                                        "X-Next-Cursor, Retry-After\r\n";
+    return arena_printf(&req->arena, "Vary: Origin\r\nAccess-Control-Allow-Origin: %s\r\n%s", origin, more);
 }
 
 static const char *media_type(const struct reply *out)
@@ -123,13 +119,9 @@ void reply_render(const struct reply *out, struct request *req, struct text *hea
         content = arena_printf(a, "%sX-Next-Cursor: %s\r\n", content, out->next_cursor);
     if (out->methods)
         allow = arena_printf(a, "Allow: %s\r\n", methods_text(out->methods, a));
-    head->s = arena_printf(a,
-                           "Status: %d %s\r\n%sX-Request-Id: %s\r\n"
-                           SECURITY_HEADERS "%s%s%s%s\r\n",
-                           out->status, status_title(out->status), content, req->id,
-                           status_headers(out, req), allow,
-                           out->replayed ? "Idempotency-Replayed: true\r\n" : "",
-                           cors_headers(out, req));
+    head->s = arena_printf(a, "Status: %d %s\r\n%sX-Request-Id: %s\r\n" SECURITY_HEADERS "%s%s%s%s\r\n", out->status,
+                           status_title(out->status), content, req->id, status_headers(out, req), allow,
+                           out->replayed ? "Idempotency-Replayed: true\r\n" : "", cors_headers(out, req));
     head->len = strlen(head->s);
     if (!strcmp(req->method, "HEAD"))
         body->len = 0;

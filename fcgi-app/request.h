@@ -2,13 +2,13 @@
 #ifndef PARLEY_REQUEST_H
 #define PARLEY_REQUEST_H
 
-#include "shared/target.h"
 #include "fcgi-app/token_cache.h"
 #include "shared/arena.h"
 #include "shared/db.h"
 #include "shared/id.h"
 #include "shared/input.h"
 #include "shared/store.h"
+#include "shared/target.h"
 #include "shared/token_store.h"
 
 struct route;

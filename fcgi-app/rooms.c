@@ -37,8 +37,8 @@ enum error rooms_create(struct request *req, struct reply *out)
     enum error e;
     if ((e = input_text(&req->body, "name", &name)) || (e = validate_name(name)) ||
         (e = read_names(req, "member_usernames", &members)) ||
-        (e = group_create_with_contacts(req->db, &req->arena, req->me.user_id, name.s, members.list,
-                                        members.count, &room)))
+        (e = group_create_with_contacts(req->db, &req->arena, req->me.user_id, name.s, members.list, members.count,
+                                        &room)))
         return e;
     reply_json(out, 201, view_rooms_room(&room));
     out->wake = true;
@@ -49,8 +49,7 @@ enum error rooms_list(struct request *req, struct reply *out)
 {
     struct conversation *list;
     int count;
-    enum error e =
-        conversation_list(req->db, &req->arena, req->me.user_id, KIND_ANY, false, &list, &count);
+    enum error e = conversation_list(req->db, &req->arena, req->me.user_id, KIND_ANY, false, &list, &count);
     if (e == OK)
         reply_json(out, 200, view_list("rooms", count, room_item, list));
     return e;
@@ -59,8 +58,7 @@ enum error rooms_list(struct request *req, struct reply *out)
 enum error rooms_get(struct request *req, struct reply *out)
 {
     struct conversation room;
-    enum error e =
-        conversation_get(req->db, &req->arena, req->me.user_id, &req->refs[0], KIND_ANY, &room);
+    enum error e = conversation_get(req->db, &req->arena, req->me.user_id, &req->refs[0], KIND_ANY, &room);
     if (e == OK)
         reply_json(out, 200, view_rooms_room(&room));
     return e;
@@ -76,8 +74,8 @@ enum error rooms_add(struct request *req, struct reply *out)
     if (!input_has(&req->body, "usernames"))
         return input_fail(&req->body, ERR_MISSING_FIELD, "usernames is required");
     if ((e = read_names(req, "usernames", &members)) ||
-        (e = members_add_contacts(req->db, &req->arena, req->me.user_id, &req->refs[0], members.list,
-                                  members.count, &room)))
+        (e = members_add_contacts(req->db, &req->arena, req->me.user_id, &req->refs[0], members.list, members.count,
+                                  &room)))
         return e;
     reply_json(out, 200, view_rooms_room(&room));
     out->wake = true;
@@ -88,8 +86,7 @@ enum error rooms_add(struct request *req, struct reply *out)
 enum error rooms_remove(struct request *req, struct reply *out)
 {
     struct conversation room;
-    enum error e =
-        conversation_get(req->db, &req->arena, req->me.user_id, &req->refs[0], KIND_ANY, &room);
+    enum error e = conversation_get(req->db, &req->arena, req->me.user_id, &req->refs[0], KIND_ANY, &room);
     if (e == OK && room.is_group && room.owner_id != req->me.user_id)
         e = ERR_NOT_OWNER;
     if (e == OK)

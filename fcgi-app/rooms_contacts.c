@@ -16,8 +16,7 @@ enum error rooms_invite(struct request *req, struct reply *out)
     bool accepted;
     enum error e;
     if ((e = input_text(&req->body, "username", &username)) ||
-        (e = contact_invite(req->db, &req->arena, req->me.user_id, username.s, &invitation, &accepted,
-                            &contact)))
+        (e = contact_invite(req->db, &req->arena, req->me.user_id, username.s, &invitation, &accepted, &contact)))
         return e;
     reply_json(out, 200, view_rooms_invitation(&invitation));
     out->wake = true;
@@ -52,8 +51,7 @@ enum error rooms_contacts(struct request *req, struct reply *out)
     if (e != OK)
         return e;
     struct json_object *o = view_list("sent_invitations", b.sent_count, invitation_item, b.sent);
-    json_object_object_add(o, "received_invitations",
-                           view_list(NULL, b.received_count, invitation_item, b.received));
+    json_object_object_add(o, "received_invitations", view_list(NULL, b.received_count, invitation_item, b.received));
     json_object_object_add(o, "contacts", view_list(NULL, b.contact_count, contact_item, b.contacts));
     reply_json(out, 200, o);
     return OK;
@@ -63,8 +61,7 @@ enum error rooms_check_contact(struct request *req, struct reply *out)
 {
     const char *username = NULL;
     bool contacts = false;
-    enum error e =
-        contact_check(req->db, &req->arena, req->me.user_id, req->name, &username, &contacts);
+    enum error e = contact_check(req->db, &req->arena, req->me.user_id, req->name, &username, &contacts);
     if (e != OK)
         return e;
     struct json_object *o = json_object_new_object();

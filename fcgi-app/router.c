@@ -57,8 +57,8 @@ static bool pattern_matches(const char *pattern, const struct target *t, struct 
     return !*pattern;
 }
 
-enum error router_match(const struct route *table, int count, unsigned method,
-                        const struct target *target, struct match *out)
+enum error router_match(const struct route *table, int count, unsigned method, const struct target *target,
+                        struct match *out)
 {
     *out = (struct match){0};
     for (int i = 0; i < count; i++) {
@@ -89,7 +89,10 @@ static enum error check_room(struct request *req, unsigned guards)
 /* May this token do that? The one place where REST asks. */
 static enum error check_scope(struct request *req, unsigned guards)
 {
-    unsigned needed = guards & READ ? SCOPE_READ : guards & SEND ? SCOPE_SEND : guards & ADMIN ? SCOPE_ADMIN : SCOPE_LOGIN;
+    unsigned needed = guards & READ    ? SCOPE_READ
+                      : guards & SEND  ? SCOPE_SEND
+                      : guards & ADMIN ? SCOPE_ADMIN
+                                       : SCOPE_LOGIN;
     return req->me.scopes & needed ? check_room(req, guards) : ERR_INSUFFICIENT_SCOPE;
 }
 
@@ -193,8 +196,8 @@ int router_number(const struct route *route)
 
 void router_print(FILE *out)
 {
-    static const char *const guard_names[] = {"AUTH", "AUTH_TOKEN", "BODY",  "FORM",    "READ",
-                                              "SEND", "ADMIN",      "ROOM",  "MESSAGE", "NARROWS"};
+    static const char *const guard_names[] = {"AUTH", "AUTH_TOKEN", "BODY", "FORM",    "READ",
+                                              "SEND", "ADMIN",      "ROOM", "MESSAGE", "NARROWS"};
     int count;
     const struct route *table = routes(&count);
     for (int i = 0; i < count; i++) {

@@ -47,8 +47,8 @@ struct match {
 
 /* The route of a method and path. ERR_NOT_FOUND; ERR_METHOD: the path has other methods. out->methods
  * is set in any case. method 0: none, only ask. */
-MUSTCHECK enum error router_match(const struct route *table, int count, unsigned method,
-                                  const struct target *target, struct match *out);
+MUSTCHECK enum error router_match(const struct route *table, int count, unsigned method, const struct target *target,
+                                  struct match *out);
 
 /* "GET" → GET, "HEAD" → GET; 0 for others. */
 unsigned method_parse(const char *name);

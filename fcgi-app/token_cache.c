@@ -40,8 +40,8 @@ struct passed *token_cache_put(struct token_cache *cache, const char *text, cons
     return p;
 }
 
-enum error token_cache_verify(struct token_cache *cache, const struct keyring *ring,
-                              const char *issuer, const char *text, struct identity *out)
+enum error token_cache_verify(struct token_cache *cache, const struct keyring *ring, const char *issuer,
+                              const char *text, struct identity *out)
 {
     const struct passed *p = token_cache_find(cache, text);
     enum error e = p ? OK : token_verify(ring, issuer, text, out);

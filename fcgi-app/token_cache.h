@@ -27,8 +27,8 @@ struct passed *token_cache_find(struct token_cache *cache, const char *text);
 struct passed *token_cache_put(struct token_cache *cache, const char *text, const struct identity *who);
 
 /* token_verify() with a memory. */
-MUSTCHECK enum error token_cache_verify(struct token_cache *cache, const struct keyring *ring,
-                                        const char *issuer, const char *text, struct identity *out);
+MUSTCHECK enum error token_cache_verify(struct token_cache *cache, const struct keyring *ring, const char *issuer,
+                                        const char *text, struct identity *out);
 
 /* Forgets everything: the keys have changed. */
 void token_cache_clear(struct token_cache *cache);

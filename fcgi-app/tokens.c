@@ -31,7 +31,8 @@ static enum error read_token(struct request *req, struct new_token *out, struct 
 {
     bool limited;
     enum error e;
-    if (input_has(&req->body, "expires_at")) /* as the answer has it: passed over, it would make one that never expires */
+    if (input_has(&req->body,
+                  "expires_at")) /* as the answer has it: passed over, it would make one that never expires */
         return input_fail(&req->body, ERR_INVALID_FIELD, "expires_at is not taken; expires_in is, in seconds");
     if ((e = input_text(&req->body, "label", &out->label)) || (e = validate_label(out->label)) ||
         (e = read_scopes(req, &out->scopes)) ||

@@ -18,8 +18,8 @@ static void show(struct request *req, struct reply *out, int status, const struc
 {
     struct json_object *o = json_object_new_object();
     json_object_object_add(o, "webhook", view_webhook(w));
-    json_object_object_add(o, "url", json_object_new_string(arena_printf(&req->arena, "%s/hooks/%s",
-                                                                         req->config->public_url, secret)));
+    json_object_object_add(
+        o, "url", json_object_new_string(arena_printf(&req->arena, "%s/hooks/%s", req->config->public_url, secret)));
     reply_json(out, status, o);
 }
 
@@ -65,8 +65,8 @@ enum error webhooks_rotate(struct request *req, struct reply *out)
     struct caller from = request_caller(req);
     struct webhook changed;
     secret_make(secret);
-    enum error e =
-        webhook_change(req->db, &req->arena, &req->me, &req->refs[0], &req->refs[1], secret, &from, &changed);
+    enum error e = webhook_change(req->db, &req->arena, &req->me, &req->refs[0], &req->refs[1], secret, &from,
+                                  &changed);
     if (e == OK)
         show(req, out, 200, &changed, secret);
     return e;

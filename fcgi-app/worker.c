@@ -25,8 +25,8 @@ static void log_request(const struct request *req, const struct reply *out, int6
 {
     log_event(LOG_INFO, "request", log_text("request_id", req->id), log_text("method", req->method),
               log_text("route", req->route ? req->route->pattern : "-"), log_int("status", out->status),
-              log_text("code", out->error == OK ? "ok" : error_code(out->error)),
-              log_int("us", microseconds), log_int("user", req->me.user_id),
+              log_text("code", out->error == OK ? "ok" : error_code(out->error)), log_int("us", microseconds),
+              log_int("user", req->me.user_id),
               log_text("path", request_logged_path(req))); /* last: a long one is cut */
 }
 

@@ -144,8 +144,7 @@ enum error session_user_result(const PGresult *res, struct arena *a, struct user
     return OK;
 }
 
-enum error session_user(struct db *db, struct arena *a, int64_t session_id, int64_t user_id,
-                        struct user *out)
+enum error session_user(struct db *db, struct arena *a, int64_t session_id, int64_t user_id, struct user *out)
 {
     struct query q;
     PGresult *res;

@@ -33,8 +33,7 @@ static void callback_read(struct row *r, struct callback *out)
 }
 
 /* A statement that answers an outcome and, if it is good, a callback. */
-static enum error run_one(struct db *db, struct arena *a, const struct query *q,
-                          struct callback *out)
+static enum error run_one(struct db *db, struct arena *a, const struct query *q, struct callback *out)
 {
     PGresult *res;
     enum error e = outcome_rows(db, q, &res);
@@ -47,9 +46,8 @@ static enum error run_one(struct db *db, struct arena *a, const struct query *q,
     return OK;
 }
 
-enum error callback_create(struct db *db, struct arena *a, const struct callback_ref *at,
-                           const char *url, const unsigned char secret[CALLBACK_SECRET],
-                           struct callback *out)
+enum error callback_create(struct db *db, struct arena *a, const struct callback_ref *at, const char *url,
+                           const unsigned char secret[CALLBACK_SECRET], struct callback *out)
 {
     struct query q;
     at_query(&q, SQL_CALLBACK_CREATE, at);
@@ -60,8 +58,8 @@ enum error callback_create(struct db *db, struct arena *a, const struct callback
     return run_one(db, a, &q, out);
 }
 
-enum error callback_enable(struct db *db, struct arena *a, const struct callback_ref *at,
-                           bool enabled, struct callback *out)
+enum error callback_enable(struct db *db, struct arena *a, const struct callback_ref *at, bool enabled,
+                           struct callback *out)
 {
     struct query q;
     at_query(&q, SQL_CALLBACK_ENABLE, at);
@@ -83,8 +81,8 @@ static void callback_row(struct row *r, void *out)
     callback_read(r, out);
 }
 
-enum error callback_list(struct db *db, struct arena *a, const struct callback_ref *at,
-                         struct callback **out, int *count)
+enum error callback_list(struct db *db, struct arena *a, const struct callback_ref *at, struct callback **out,
+                         int *count)
 {
     struct query q;
     at_query(&q, SQL_CALLBACK_LIST, at);
@@ -105,9 +103,8 @@ static void delivery_read(struct row *r, void *out)
     d->finished_at = row_time(r);
 }
 
-enum error callback_deliveries(struct db *db, struct arena *a, const struct callback_ref *at,
-                               const char *state, int64_t limit, int64_t offset,
-                               struct callback_delivery **out, int *count)
+enum error callback_deliveries(struct db *db, struct arena *a, const struct callback_ref *at, const char *state,
+                               int64_t limit, int64_t offset, struct callback_delivery **out, int *count)
 {
     struct query q;
     at_query(&q, SQL_CALLBACK_DELIVERIES, at);

@@ -35,29 +35,25 @@ struct callback_ref {
 };
 
 /* ERR_TOO_MANY_CALLBACKS. */
-MUSTCHECK enum error callback_create(struct db *db, struct arena *a, const struct callback_ref *at,
-                                     const char *url, const unsigned char secret[CALLBACK_SECRET],
+MUSTCHECK enum error callback_create(struct db *db, struct arena *a, const struct callback_ref *at, const char *url,
+                                     const unsigned char secret[CALLBACK_SECRET], struct callback *out);
+MUSTCHECK enum error callback_list(struct db *db, struct arena *a, const struct callback_ref *at, struct callback **out,
+                                   int *count);
+MUSTCHECK enum error callback_enable(struct db *db, struct arena *a, const struct callback_ref *at, bool enabled,
                                      struct callback *out);
-MUSTCHECK enum error callback_list(struct db *db, struct arena *a, const struct callback_ref *at,
-                                   struct callback **out, int *count);
-MUSTCHECK enum error callback_enable(struct db *db, struct arena *a, const struct callback_ref *at,
-                                     bool enabled, struct callback *out);
 MUSTCHECK enum error callback_delete(struct db *db, const struct callback_ref *at);
 /* Newest first; state NULL: of any. */
-MUSTCHECK enum error callback_deliveries(struct db *db, struct arena *a,
-                                         const struct callback_ref *at, const char *state,
-                                         int64_t limit, int64_t offset,
+MUSTCHECK enum error callback_deliveries(struct db *db, struct arena *a, const struct callback_ref *at,
+                                         const char *state, int64_t limit, int64_t offset,
                                          struct callback_delivery **out, int *count);
 /* All that are dead are to be tried again; how many. ERR_CALLBACK_DISABLED. */
-MUSTCHECK enum error callback_redeliver(struct db *db, const struct callback_ref *at,
-                                        int64_t *count);
+MUSTCHECK enum error callback_redeliver(struct db *db, const struct callback_ref *at, int64_t *count);
 
 /* ---- the courier ---- */
 
 /* A delivery to make now. */
 struct callback_post {
-    int64_t id, attempt, created_at,
-        callback_id; /* attempt: from 1; tells this claim from later ones */
+    int64_t id, attempt, created_at, callback_id; /* attempt: from 1; tells this claim from later ones */
     const char *url;
     struct text secret; /* CALLBACK_SECRET bytes */
     bool moot;          /* there is nothing to tell any more */
@@ -69,23 +65,19 @@ struct callback_post {
 MUSTCHECK enum error callbacks_plan(struct db *db, int64_t most, int64_t *looked);
 
 /* Claims what is due longest for lease seconds; id 0: nothing is, of callbacks nobody is at. */
-MUSTCHECK enum error callback_claim(struct db *db, struct arena *a, int64_t lease,
-                                    struct callback_post *out);
+MUSTCHECK enum error callback_claim(struct db *db, struct arena *a, int64_t lease, struct callback_post *out);
 
 /* How an attempt ended. */
 struct callback_result {
-    const char *state; /* delivered, dropped, pending (it failed) or refused (and for good) */
-    int64_t status;    /* the answer's; 0: none came */
-    const char *error; /* NULL: none */
-    int64_t delay_ms,
-        pause_ms; /* until the next attempt; until the callback's other deliveries go on */
+    const char *state;          /* delivered, dropped, pending (it failed) or refused (and for good) */
+    int64_t status;             /* the answer's; 0: none came */
+    const char *error;          /* NULL: none */
+    int64_t delay_ms, pause_ms; /* until the next attempt; until the callback's other deliveries go on */
 };
 
 /* *state: what the delivery is now; NULL: it is another courier's. *disabled: so was its callback. */
-MUSTCHECK enum error callback_finish(struct db *db, struct arena *a,
-                                     const struct callback_post *post,
-                                     const struct callback_result *result, const char **state,
-                                     bool *disabled);
+MUSTCHECK enum error callback_finish(struct db *db, struct arena *a, const struct callback_post *post,
+                                     const struct callback_result *result, const char **state, bool *disabled);
 
 enum error callbacks_purge(struct db *db);
 

@@ -23,9 +23,8 @@ struct setting {
 };
 
 static const struct setting settings[] = {
-#define TEXT(field, key, def, help) {#key, def, 0, 0, 0, help, offsetof(struct config, field)},
-#define INT(field, key, def, least, most, help)                                                    \
-    {#key, NULL, def, least, most, help, offsetof(struct config, field)},
+#define TEXT(field, key, def, help)             {#key, def, 0, 0, 0, help, offsetof(struct config, field)},
+#define INT(field, key, def, least, most, help) {#key, NULL, def, least, most, help, offsetof(struct config, field)},
     CONFIG_TABLE(TEXT, INT)
 #undef TEXT
 #undef INT
@@ -54,8 +53,7 @@ static bool set_integer(const struct setting *s, const char *value, FILE *errors
     errno = 0;
     long n = strtol(value, &end, 10);
     if (errno || end == value || *end || n < s->least || n > s->most) {
-        fprintf(errors, "%s has to be a whole number from %d to %d, not \"%s\"\n", s->key, s->least,
-                s->most, value);
+        fprintf(errors, "%s has to be a whole number from %d to %d, not \"%s\"\n", s->key, s->least, s->most, value);
         return false;
     }
     *out = (int)n;
@@ -78,7 +76,9 @@ static bool set(const struct setting *s, const char *value, FILE *errors, struct
         return false;
     }
     if (!strcmp(s->key, "CORS_ORIGINS") && !origin_setting_valid(value)) {
-        fprintf(errors, "CORS_ORIGINS has to be a list of origins like https://chat.example.org, *, or localhost, not \"%s\"\n", value);
+        fprintf(errors,
+                "CORS_ORIGINS has to be a list of origins like https://chat.example.org, *, or localhost, not \"%s\"\n",
+                value);
         return false;
     }
     if (again) {
@@ -162,11 +162,10 @@ static bool consistent(const struct config *c, FILE *errors)
 {
     int64_t least = 12 * (int64_t)c->message_max + FRAME_REST;
     if (c->outbox_max < least)
-        fprintf(errors, "OUTBOX_MAX has to be at least %lld (12 times MESSAGE_MAX and %d), not %d\n",
-                (long long)least, FRAME_REST, c->outbox_max);
+        fprintf(errors, "OUTBOX_MAX has to be at least %lld (12 times MESSAGE_MAX and %d), not %d\n", (long long)least,
+                FRAME_REST, c->outbox_max);
     else if (c->outbox_total < c->outbox_max)
-        fprintf(errors, "OUTBOX_TOTAL has to be at least OUTBOX_MAX (%d), not %d\n", c->outbox_max,
-                c->outbox_total);
+        fprintf(errors, "OUTBOX_TOTAL has to be at least OUTBOX_MAX (%d), not %d\n", c->outbox_max, c->outbox_total);
     return c->outbox_max >= least && c->outbox_total >= c->outbox_max;
 }
 
@@ -181,8 +180,7 @@ void config_help(FILE *out, const char *program)
         if (s->text)
             fprintf(out, "  %s | text | %s | %s\n", s->key, s->text, s->help);
         else
-            fprintf(out, "  %s | integer %d-%d | %d | %s\n", s->key, s->least, s->most, s->number,
-                    s->help);
+            fprintf(out, "  %s | integer %d-%d | %d | %s\n", s->key, s->least, s->most, s->number, s->help);
     }
 }
 
@@ -193,8 +191,7 @@ static void set_up_log(const char *program, const struct config *c)
     log_setup(program, level, !strcmp(c->log_format, "json"));
 }
 
-enum config_result config_load(const char *program, int argc, char **argv, struct config *out,
-                               bool *check_sql)
+enum config_result config_load(const char *program, int argc, char **argv, struct config *out, bool *check_sql)
 {
     secret_keep_from_dumps(); /* before the first secret is read */
     defaults(out);

@@ -90,7 +90,7 @@
 /* clang-format on */
 
 struct config {
-#define TEXT(field, key, def, help) const char *field;
+#define TEXT(field, key, def, help)             const char *field;
 #define INT(field, key, def, least, most, help) int field;
     CONFIG_TABLE(TEXT, INT)
 #undef TEXT
@@ -104,8 +104,7 @@ enum config_result { CONFIG_OK, CONFIG_EXIT, CONFIG_BAD };
  * and the environment, and sets up the log. The strings in *out live as long as the process.
  * CONFIG_EXIT: --help or --version was answered; CONFIG_BAD: a sentence that names the unknown or
  * invalid setting was printed, exit with EX_CONFIG. */
-enum config_result config_load(const char *program, int argc, char **argv, struct config *out,
-                               bool *check_sql);
+enum config_result config_load(const char *program, int argc, char **argv, struct config *out, bool *check_sql);
 
 /* Reads the file of config_load() again, for SIGHUP: every number but FCGI_WORKERS, and LOG_LEVEL, which
  * takes effect; other texts stay as they are. Logs that it did, or what is wrong: then all stays. */

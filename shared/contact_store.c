@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-enum error contact_invite(struct db *db, struct arena *a, int64_t me, const char *username,
-                          struct invitation *out, bool *accepted, struct contact *contact)
+enum error contact_invite(struct db *db, struct arena *a, int64_t me, const char *username, struct invitation *out,
+                          bool *accepted, struct contact *contact)
 {
     struct query q;
     PGresult *res;
@@ -109,8 +109,8 @@ enum error contact_remove(struct db *db, int64_t me, const struct ref *contact)
     return outcome_run(db, &q);
 }
 
-enum error contact_check(struct db *db, struct arena *a, int64_t me, const char *username,
-                         const char **name, bool *are_contacts)
+enum error contact_check(struct db *db, struct arena *a, int64_t me, const char *username, const char **name,
+                         bool *are_contacts)
 {
     struct query q;
     PGresult *res;

@@ -11,8 +11,8 @@ MUSTCHECK enum error contact_invite(struct db *db, struct arena *a, int64_t me, 
                                     struct invitation *out, bool *accepted, struct contact *contact);
 
 /* For the invitee only; others get ERR_NOT_FOUND. Accepting makes the direct conversation too. */
-MUSTCHECK enum error invitation_accept(struct db *db, struct arena *a, int64_t me,
-                                       const struct ref *invitation, struct contact *out);
+MUSTCHECK enum error invitation_accept(struct db *db, struct arena *a, int64_t me, const struct ref *invitation,
+                                       struct contact *out);
 MUSTCHECK enum error invitation_reject(struct db *db, int64_t me, const struct ref *invitation);
 
 /* In the order they came. */
@@ -28,7 +28,7 @@ MUSTCHECK enum error contact_book(struct db *db, struct arena *a, int64_t me, st
 MUSTCHECK enum error contact_remove(struct db *db, int64_t me, const struct ref *contact);
 
 /* Are the two contacts? *name is the username as its user wrote it. ERR_USER_NOT_FOUND. */
-MUSTCHECK enum error contact_check(struct db *db, struct arena *a, int64_t me, const char *username,
-                                   const char **name, bool *are_contacts);
+MUSTCHECK enum error contact_check(struct db *db, struct arena *a, int64_t me, const char *username, const char **name,
+                                   bool *are_contacts);
 
 #endif

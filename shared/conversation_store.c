@@ -43,8 +43,7 @@ static void participant_read(struct row *r, struct participant *out)
 }
 
 /* The conversation whose rows begin at `first`; answers how many they are. */
-static int conversation_read(const PGresult *res, int first, struct arena *a, struct conversation *out,
-                             bool *member)
+static int conversation_read(const PGresult *res, int first, struct arena *a, struct conversation *out, bool *member)
 {
     struct row r = row_at(res, first, a);
     struct message last;
@@ -75,8 +74,8 @@ static int conversation_read(const PGresult *res, int first, struct arena *a, st
     return rows;
 }
 
-enum error conversation_list(struct db *db, struct arena *a, int64_t me, enum conversation_kind kind,
-                             bool count_unread, struct conversation **out, int *count)
+enum error conversation_list(struct db *db, struct arena *a, int64_t me, enum conversation_kind kind, bool count_unread,
+                             struct conversation **out, int *count)
 {
     struct query q;
     PGresult *res;
@@ -125,8 +124,8 @@ enum error conversation_get(struct db *db, struct arena *a, int64_t me, const st
 
 /* Runs a function that answers an outcome, and what else its row has: a conversation's id, and
  * which user was missing. NULL where it has none. */
-static enum error change(struct db *db, struct arena *a, const struct query *q, bool *created,
-                         int64_t *id, int *missing)
+static enum error change(struct db *db, struct arena *a, const struct query *q, bool *created, int64_t *id,
+                         int *missing)
 {
     PGresult *res;
     enum error e = db_run(db, q, &res);
@@ -152,8 +151,8 @@ static enum error shown(struct db *db, struct arena *a, int64_t me, const struct
     return e == OK && out ? conversation_get(db, a, me, ref, KIND_ANY, out) : e;
 }
 
-enum error direct_start(struct db *db, struct arena *a, int64_t me, const struct ref *peer,
-                        struct conversation *out, bool *created)
+enum error direct_start(struct db *db, struct arena *a, int64_t me, const struct ref *peer, struct conversation *out,
+                        bool *created)
 {
     struct query q;
     struct ref made = {.ms = -1};
@@ -163,8 +162,8 @@ enum error direct_start(struct db *db, struct arena *a, int64_t me, const struct
     return shown(db, a, me, &made, change(db, a, &q, created, &made.id, NULL), out);
 }
 
-enum error group_create(struct db *db, struct arena *a, int64_t me, const char *name,
-                        const struct ref *people, int n, struct conversation *out, int *missing)
+enum error group_create(struct db *db, struct arena *a, int64_t me, const char *name, const struct ref *people, int n,
+                        struct conversation *out, int *missing)
 {
     struct query q;
     struct ref made = {.ms = -1};
@@ -195,8 +194,8 @@ static void group_query(struct query *q, enum sql sql, const struct ref *group, 
     query_int(q, me);
 }
 
-enum error group_rename(struct db *db, struct arena *a, int64_t me, const struct ref *group,
-                        const char *name, struct conversation *out)
+enum error group_rename(struct db *db, struct arena *a, int64_t me, const struct ref *group, const char *name,
+                        struct conversation *out)
 {
     struct query q;
     group_query(&q, SQL_GROUP_RENAME, group, me);
@@ -211,8 +210,8 @@ enum error group_delete(struct db *db, int64_t me, const struct ref *group)
     return outcome_run(db, &q);
 }
 
-enum error members_add(struct db *db, struct arena *a, int64_t me, const struct ref *group,
-                       const struct ref *people, int n, struct conversation *out, int *missing)
+enum error members_add(struct db *db, struct arena *a, int64_t me, const struct ref *group, const struct ref *people,
+                       int n, struct conversation *out, int *missing)
 {
     struct query q;
     group_query(&q, SQL_MEMBERS_ADD, group, me);
@@ -238,8 +237,7 @@ enum error member_remove(struct db *db, int64_t me, const struct ref *group, con
     return outcome_run(db, &q);
 }
 
-enum error member_remove_by_name(struct db *db, int64_t me, const struct ref *group,
-                                 const char *username)
+enum error member_remove_by_name(struct db *db, int64_t me, const struct ref *group, const char *username)
 {
     struct query q;
     group_query(&q, SQL_MEMBER_REMOVE, group, me);

@@ -61,9 +61,8 @@ PGconn *db_connect_start(const char *url, const char *application)
 {
     /* A host that is gone without a word is given up after 20 s: when there is nothing to send, by
      * keepalives (10 + 2 * 5 s), else by tcp_user_timeout. What url says has no say in it. */
-    static const char *const keys[] = {
-        "dbname",          "application_name",    "client_encoding",  "keepalives_idle",
-        "keepalives_count", "keepalives_interval", "tcp_user_timeout", NULL};
+    static const char *const keys[] = {"dbname",           "application_name",    "client_encoding",  "keepalives_idle",
+                                       "keepalives_count", "keepalives_interval", "tcp_user_timeout", NULL};
     const char *const values[] = {url, application, "UTF8", "10", "2", "5", "20000", NULL};
     return PQconnectStartParams(keys, values, 1);
 }
@@ -216,8 +215,7 @@ static enum error failure(struct db *db, const PGresult *res, const char *statem
         snprintf(db->constraint, sizeof db->constraint, "%s", constraint ? constraint : "");
         return ERR_INTERNAL;
     }
-    log_event(LOG_ERROR, "statement_failed", log_text("statement", statement),
-              log_text("sqlstate", state),
+    log_event(LOG_ERROR, "statement_failed", log_text("statement", statement), log_text("sqlstate", state),
               log_text("reason", PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY)));
     return db_sqlstate_error(state);
 }
@@ -264,8 +262,8 @@ enum error db_execute(struct db *db, const struct query *q)
     return e;
 }
 
-enum error db_list(struct db *db, const struct query *q, struct arena *a, row_reader *read, size_t size,
-                   void *out, int *count)
+enum error db_list(struct db *db, const struct query *q, struct arena *a, row_reader *read, size_t size, void *out,
+                   int *count)
 {
     PGresult *res;
     enum error e = db_run(db, q, &res);
@@ -294,11 +292,10 @@ static bool schema_matches(int64_t version)
 {
     if (version == SCHEMA_VERSION)
         return true;
-    log_event(LOG_ERROR, version > SCHEMA_VERSION ? "schema_newer" : "schema_older",
-              log_int("database", version), log_int("program", SCHEMA_VERSION),
-              log_text("hint", version > SCHEMA_VERSION
-                                   ? "the database is newer than this program: upgrade the program"
-                                   : "run parleyctl migrate"));
+    log_event(LOG_ERROR, version > SCHEMA_VERSION ? "schema_newer" : "schema_older", log_int("database", version),
+              log_int("program", SCHEMA_VERSION),
+              log_text("hint", version > SCHEMA_VERSION ? "the database is newer than this program: upgrade the program"
+                                                        : "run parleyctl migrate"));
     return false;
 }
 

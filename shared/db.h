@@ -10,16 +10,16 @@
 
 struct db {
     const struct config *config;
-    PGconn *conn;             /* NULL: none */
-    bool connected;           /* and set up; else connecting: */
+    PGconn *conn;                      /* NULL: none */
+    bool connected;                    /* and set up; else connecting: */
     PostgresPollingStatusType polling; /* what that waits for */
-    int64_t give_up_at;       /* when that ends, microseconds */
-    bool ended;               /* the server has said that it ended the session */
-    bool prepared[SQL_COUNT]; /* on this connection */
-    int64_t retry_at;         /* no attempt to connect before this time, microseconds */
-    unsigned failures;        /* attempts that failed in a row */
-    int64_t woke_at;          /* when the daemons were last told to look, see wake() */
-    char constraint[64];      /* after ERR_INTERNAL through a unique violation: which; else "" */
+    int64_t give_up_at;                /* when that ends, microseconds */
+    bool ended;                        /* the server has said that it ended the session */
+    bool prepared[SQL_COUNT];          /* on this connection */
+    int64_t retry_at;                  /* no attempt to connect before this time, microseconds */
+    unsigned failures;                 /* attempts that failed in a row */
+    int64_t woke_at;                   /* when the daemons were last told to look, see wake() */
+    char constraint[64];               /* after ERR_INTERNAL through a unique violation: which; else "" */
 };
 
 /* Borrows config. Connects at first use. */

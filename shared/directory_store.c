@@ -27,8 +27,8 @@ static void entry_read(struct row *r, void *out)
     message_read(r, &entry->last);
 }
 
-enum error user_list(struct db *db, struct arena *a, int64_t me, int64_t after_id, int64_t limit,
-                     bool with_last, struct directory_entry **out, int *count)
+enum error user_list(struct db *db, struct arena *a, int64_t me, int64_t after_id, int64_t limit, bool with_last,
+                     struct directory_entry **out, int *count)
 {
     struct query q;
     query_init(&q, SQL_USER_LIST);

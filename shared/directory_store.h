@@ -5,8 +5,7 @@
 #include "shared/store.h"
 
 /* Exact, in either case; without email. ERR_USER_NOT_FOUND. */
-MUSTCHECK enum error user_by_name(struct db *db, struct arena *a, const char *username,
-                                  struct user *out);
+MUSTCHECK enum error user_by_name(struct db *db, struct arena *a, const char *username, struct user *out);
 
 struct directory_entry {
     struct user user;    /* email only of the user who asks */
@@ -14,12 +13,11 @@ struct directory_entry {
 };
 
 /* All users by id: with after_id 0 the one who asks, then at most limit others; else those after. */
-MUSTCHECK enum error user_list(struct db *db, struct arena *a, int64_t me, int64_t after_id,
-                               int64_t limit, bool with_last, struct directory_entry **out, int *count);
+MUSTCHECK enum error user_list(struct db *db, struct arena *a, int64_t me, int64_t after_id, int64_t limit,
+                               bool with_last, struct directory_entry **out, int *count);
 
 /* The last message of each of my conversations, latest first. */
-MUSTCHECK enum error chat_list(struct db *db, struct arena *a, int64_t me, struct message **out,
-                               int *count);
+MUSTCHECK enum error chat_list(struct db *db, struct arena *a, int64_t me, struct message **out, int *count);
 
 /* Whom an integer names where it may be a person or a group. ERR_RECIPIENT_NOT_FOUND. */
 void addressee_query(struct query *q, int64_t id);

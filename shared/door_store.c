@@ -61,8 +61,8 @@ static void session_read(struct row *r, void *out)
     s->current = row_bool(r);
 }
 
-enum error session_list(struct db *db, struct arena *a, const struct identity *me, int64_t limit,
-                        int64_t offset, struct session_info **out, int *count)
+enum error session_list(struct db *db, struct arena *a, const struct identity *me, int64_t limit, int64_t offset,
+                        struct session_info **out, int *count)
 {
     struct query q;
     query_init(&q, SQL_SESSION_LIST);
@@ -74,8 +74,7 @@ enum error session_list(struct db *db, struct arena *a, const struct identity *m
     return db_list(db, &q, a, session_read, sizeof **out, out, count);
 }
 
-enum error session_end(struct db *db, const struct identity *me, const struct ref *session,
-                       const struct caller *from)
+enum error session_end(struct db *db, const struct identity *me, const struct ref *session, const struct caller *from)
 {
     struct query q;
     PGresult *res;
@@ -91,8 +90,7 @@ enum error session_end(struct db *db, const struct identity *me, const struct re
     return e;
 }
 
-enum error session_end_others(struct db *db, const struct identity *me, const struct caller *from,
-                              int64_t *ended)
+enum error session_end_others(struct db *db, const struct identity *me, const struct caller *from, int64_t *ended)
 {
     struct query q;
     PGresult *res;
@@ -109,8 +107,8 @@ enum error session_end_others(struct db *db, const struct identity *me, const st
     return OK;
 }
 
-enum error password_change(struct db *db, const struct identity *me, const struct user *user,
-                           const char *new_hash, const struct caller *from)
+enum error password_change(struct db *db, const struct identity *me, const struct user *user, const char *new_hash,
+                           const struct caller *from)
 {
     struct query q;
     PGresult *res;

@@ -94,7 +94,7 @@ enum error {
 #define X(name, status, close, code, sentence) ERR_##name,
     ERROR_TABLE(X)
 #undef X
-    ERROR_COUNT
+        ERROR_COUNT
 };
 
 /* A function whose error must not be ignored. */

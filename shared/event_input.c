@@ -68,15 +68,14 @@ static enum error read_place(const struct target *t, struct arena *a, struct inp
     return OK;
 }
 
-enum error event_request_read(const struct target *t, struct arena *a, struct input *in,
-                              const char *last_event_id, struct event_request *out)
+enum error event_request_read(const struct target *t, struct arena *a, struct input *in, const char *last_event_id,
+                              struct event_request *out)
 {
     enum error e;
     *out = (struct event_request){0};
     if ((e = target_limit(t, in, &out->limit)) || (e = target_number(t, in, "wait", 0, &out->wait)) ||
         (e = read_conversation(in, target_parameter(t, "conversation"), out)) ||
-        (e = read_types(a, in, target_parameter(t, "type"), out)) ||
-        (e = read_place(t, a, in, last_event_id, out)))
+        (e = read_types(a, in, target_parameter(t, "type"), out)) || (e = read_place(t, a, in, last_event_id, out)))
         return e;
     if (out->wait > WAIT_MOST_S)
         out->wait = WAIT_MOST_S;

@@ -13,11 +13,11 @@ enum accept { ACCEPT_JSON, ACCEPT_TEXT, ACCEPT_STREAM };
 enum accept accept_of(const char *header); /* NULL: there is none */
 
 struct event_request {
-    struct position from;  /* seen NULL: the present, or the consumer's */
-    const char *consumer;  /* NULL: none */
+    struct position from; /* seen NULL: the present, or the consumer's */
+    const char *consumer; /* NULL: none */
     struct ref conversation;
     struct event_filter filter; /* points to conversation */
-    int64_t limit, wait;   /* wait: seconds, at most WAIT_MOST_S */
+    int64_t limit, wait;        /* wait: seconds, at most WAIT_MOST_S */
 };
 
 /* Reads the parameters after, consumer, conversation, type, limit and wait; last_event_id, unless NULL,

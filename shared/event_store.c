@@ -136,8 +136,8 @@ enum error consumer_open(struct db *db, struct arena *a, int64_t me, const char 
     return run_one(db, a, &q, out);
 }
 
-enum error consumer_ack(struct db *db, struct arena *a, int64_t me, const char *name,
-                        const struct position *position, struct consumer *out)
+enum error consumer_ack(struct db *db, struct arena *a, int64_t me, const char *name, const struct position *position,
+                        struct consumer *out)
 {
     struct query q;
     query_init(&q, SQL_CONSUMER_ACK);

@@ -53,8 +53,7 @@ struct consumer {
 /* The consumer, made when there is none: it begins at the present. ERR_TOO_MANY_CONSUMERS. */
 void consumer_open_query(struct query *q, int64_t me, const char *name);
 MUSTCHECK enum error consumer_open_result(const PGresult *res, struct arena *a, struct consumer *out);
-MUSTCHECK enum error consumer_open(struct db *db, struct arena *a, int64_t me, const char *name,
-                                   struct consumer *out);
+MUSTCHECK enum error consumer_open(struct db *db, struct arena *a, int64_t me, const char *name, struct consumer *out);
 /* All up to the position is done with; makes it too. ERR_CURSOR, ERR_CURSOR_EXPIRED,
  * ERR_TOO_MANY_CONSUMERS. */
 MUSTCHECK enum error consumer_ack(struct db *db, struct arena *a, int64_t me, const char *name,

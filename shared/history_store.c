@@ -41,8 +41,8 @@ static void reverse(struct message *list, int count)
 }
 
 /* A page in one direction, in the order of that direction. */
-static enum error walk(struct db *db, struct arena *a, int64_t me, const struct page *p, bool older,
-                       int64_t limit, struct messages *out)
+static enum error walk(struct db *db, struct arena *a, int64_t me, const struct page *p, bool older, int64_t limit,
+                       struct messages *out)
 {
     struct query q;
     PGresult *res;
@@ -75,8 +75,7 @@ static enum error walk(struct db *db, struct arena *a, int64_t me, const struct 
 }
 
 /* Both sides of a message. */
-static enum error around(struct db *db, struct arena *a, int64_t me, const struct page *p,
-                         struct messages *out)
+static enum error around(struct db *db, struct arena *a, int64_t me, const struct page *p, struct messages *out)
 {
     struct messages before, from;
     enum error e;
@@ -93,14 +92,12 @@ static enum error around(struct db *db, struct arena *a, int64_t me, const struc
     return OK;
 }
 
-enum error history_page(struct db *db, struct arena *a, int64_t me, const struct page *page,
-                        struct messages *out)
+enum error history_page(struct db *db, struct arena *a, int64_t me, const struct page *page, struct messages *out)
 {
     bool both = page->place == PLACE_AROUND_ID;
     bool oldest_first = both || page->place == PLACE_AFTER_SEQ || page->place == PLACE_AFTER_ID;
     struct messages found;
-    enum error e = both ? around(db, a, me, page, &found)
-                        : walk(db, a, me, page, !oldest_first, page->limit, &found);
+    enum error e = both ? around(db, a, me, page, &found) : walk(db, a, me, page, !oldest_first, page->limit, &found);
     if (e != OK)
         return e;
     if (oldest_first != page->oldest_first)
@@ -143,8 +140,8 @@ enum error cursor_parse_time(const char *text, struct page *page)
 
 /* ---- one's own messages ---- */
 
-enum error message_edit(struct db *db, struct arena *a, int64_t me, const struct ref *message,
-                        struct text content, struct message *out)
+enum error message_edit(struct db *db, struct arena *a, int64_t me, const struct ref *message, struct text content,
+                        struct message *out)
 {
     struct query q;
     PGresult *res;

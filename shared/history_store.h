@@ -8,10 +8,10 @@
 
 /* A place in a history. Names are of what the page shows. */
 enum place {
-    PLACE_NEWEST,      /* the newest messages */
-    PLACE_BEFORE_SEQ,  /* the newest before seq `at` */
-    PLACE_AFTER_SEQ,   /* the oldest after seq `at` */
-    PLACE_BEFORE_ID,   /* the same by message id; any id is a place, ids order a conversation */
+    PLACE_NEWEST,     /* the newest messages */
+    PLACE_BEFORE_SEQ, /* the newest before seq `at` */
+    PLACE_AFTER_SEQ,  /* the oldest after seq `at` */
+    PLACE_BEFORE_ID,  /* the same by message id; any id is a place, ids order a conversation */
     PLACE_AFTER_ID,
     PLACE_AROUND_ID,   /* that message, half a page before it and the rest after */
     PLACE_BEFORE_TIME, /* before `at` microseconds, with `rest` as time_parse() gives it */

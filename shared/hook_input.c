@@ -81,7 +81,8 @@ static void write_attachment(struct writer *w, struct json_object *a)
 {
     struct json_object *fields = member(a, "fields");
     const char *text = text_of(a, "text");
-    bool rich = *text || *text_of(a, "title") || *text_of(a, "pretext") || length_of(fields) || length_of(member(a, "blocks"));
+    bool rich = *text || *text_of(a, "title") || *text_of(a, "pretext") || length_of(fields) ||
+                length_of(member(a, "blocks"));
     line(w, text_of(a, "pretext"));
     pair(w, text_of(a, "title"), " ", text_of(a, "title_link"));
     line(w, rich ? text : text_of(a, "fallback"));
@@ -111,8 +112,9 @@ static void write_slack(struct writer *w, struct json_object *o)
 /* What an event is about: its title and its address. */
 static struct json_object *subject_of(struct json_object *o)
 {
-    static const char *const subjects[] = {"comment", "review", "pull_request", "issue", "release", "discussion",
-                                           "workflow_run", "check_suite", "deployment_status", "forkee"};
+    static const char *const subjects[] = {"comment",           "review",     "pull_request", "issue",
+                                           "release",           "discussion", "workflow_run", "check_suite",
+                                           "deployment_status", "forkee"};
     for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++)
         if (member(o, subjects[i]))
             return member(o, subjects[i]);
@@ -158,7 +160,8 @@ static void write_github(struct writer *w, struct json_object *o, const char *ev
 static const char no_nul[] = "the text has to be UTF-8, without NUL";
 
 /* Stops at a string with an escaped NUL, which would cut it short unnoticed. */
-static int stop_at_nul(struct json_object *o, int flags, struct json_object *parent, const char *name, size_t *i, void *found)
+static int stop_at_nul(struct json_object *o, int flags, struct json_object *parent, const char *name, size_t *i,
+                       void *found)
 {
     (void)flags, (void)parent, (void)name, (void)i;
     *(bool *)found = json_object_is_type(o, json_type_string) &&
@@ -236,8 +239,8 @@ static const char *trim(struct arena *a, const char *text, size_t max)
     return arena_strndup(a, text, len);
 }
 
-enum error hook_text(struct input *in, struct arena *a, enum hook_form form, struct text body,
-                     const char *github_event, size_t max, const char **out)
+enum error hook_text(struct input *in, struct arena *a, enum hook_form form, struct text body, const char *github_event,
+                     size_t max, const char **out)
 {
     const char *text = body.s ? body.s : "";
     bool braces = text[strspn(text, " \t\r\n")] == '{';

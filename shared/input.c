@@ -166,14 +166,13 @@ enum error input_parse_form(struct input *in, const char *bytes, size_t len)
         char *value = buffer + name_len + 1;
         if (eq && !url_decode(eq + 1, end - name_end - 1, true, value, &value_len))
             e = ERR_INVALID_BODY;
-        else if (memchr(buffer, 0, name_len) || !utf8_valid(buffer, name_len) ||
-                 !utf8_valid(value, value_len) || ++fields > FORM_FIELDS)
+        else if (memchr(buffer, 0, name_len) || !utf8_valid(buffer, name_len) || !utf8_valid(value, value_len) ||
+                 ++fields > FORM_FIELDS)
             e = ERR_INVALID_BODY;
         else if (json_object_object_get_ex(in->root, buffer, NULL))
             e = input_fail(in, ERR_INVALID_BODY, "%s is given twice", name_len < 100 ? buffer : "a field");
         else if (name_len)
-            json_object_object_add(in->root, buffer,
-                                   json_object_new_string_len(value, (int)value_len));
+            json_object_object_add(in->root, buffer, json_object_new_string_len(value, (int)value_len));
         start = end + 1;
     }
     free(buffer);
@@ -196,8 +195,7 @@ bool input_has(const struct input *in, const char *name)
     return member(in, name) != NULL;
 }
 
-static enum error as_text(struct input *in, const char *name, struct json_object *value,
-                          struct text *out)
+static enum error as_text(struct input *in, const char *name, struct json_object *value, struct text *out)
 {
     if (!json_object_is_type(value, json_type_string))
         return input_fail(in, ERR_INVALID_FIELD, "%s has to be a string", name);
@@ -227,7 +225,8 @@ enum error input_bool(struct input *in, const char *name, bool *out)
 {
     struct json_object *value = member(in, name);
     const char *s = value ? json_object_get_string(value) : NULL;
-    bool kind = value && (json_object_is_type(value, json_type_boolean) || json_object_is_type(value, json_type_string));
+    bool kind = value &&
+                (json_object_is_type(value, json_type_boolean) || json_object_is_type(value, json_type_string));
     if (!value)
         return input_fail(in, ERR_MISSING_FIELD, "%s is required", name);
     if (!kind || (strcmp(s, "true") && strcmp(s, "false")))
@@ -236,8 +235,7 @@ enum error input_bool(struct input *in, const char *name, bool *out)
     return OK;
 }
 
-static enum error as_ref(struct input *in, const char *name, struct json_object *value,
-                         bool integers, struct ref *out)
+static enum error as_ref(struct input *in, const char *name, struct json_object *value, bool integers, struct ref *out)
 {
     const char *form = integers ? "a positive integer" : "a UUID";
     if (integers && json_object_is_type(value, json_type_int)) {
@@ -255,8 +253,7 @@ static enum error as_ref(struct input *in, const char *name, struct json_object 
     return input_fail(in, ERR_INVALID_FIELD, "%s has to be %s", name, form);
 }
 
-enum error input_ref_optional(struct input *in, const char *name, bool integers, struct ref *out,
-                              bool *present)
+enum error input_ref_optional(struct input *in, const char *name, bool integers, struct ref *out, bool *present)
 {
     struct json_object *value = member(in, name);
     *present = value != NULL;
@@ -272,8 +269,7 @@ enum error input_ref(struct input *in, const char *name, bool integers, struct r
 }
 
 /* The array member `name`, NULL with *count 0 when there is none. */
-static enum error array_of(struct input *in, const char *name, int most, struct json_object **out,
-                           int *count)
+static enum error array_of(struct input *in, const char *name, int most, struct json_object **out, int *count)
 {
     struct json_object *value = member(in, name);
     *count = 0;
@@ -288,8 +284,7 @@ static enum error array_of(struct input *in, const char *name, int most, struct 
     return OK;
 }
 
-enum error input_refs(struct input *in, const char *name, bool integers, struct ref *out, int most,
-                      int *count)
+enum error input_refs(struct input *in, const char *name, bool integers, struct ref *out, int most, int *count)
 {
     struct json_object *array;
     enum error e = array_of(in, name, most, &array, count);

@@ -43,14 +43,13 @@ MUSTCHECK enum error input_bool(struct input *in, const char *name, bool *out);
 /* A row named in the dialect's form: UUID text, or a positive integer when integers is set (digits in
  * a string are taken too). ERR_INVALID_FIELD for the other form. */
 MUSTCHECK enum error input_ref(struct input *in, const char *name, bool integers, struct ref *out);
-MUSTCHECK enum error input_ref_optional(struct input *in, const char *name, bool integers,
-                                        struct ref *out, bool *present);
+MUSTCHECK enum error input_ref_optional(struct input *in, const char *name, bool integers, struct ref *out,
+                                        bool *present);
 
 /* Array members, at most `most` long: refs, or strings. *count is 0 for an absent or null one. */
-MUSTCHECK enum error input_refs(struct input *in, const char *name, bool integers, struct ref *out,
-                                int most, int *count);
-MUSTCHECK enum error input_texts(struct input *in, const char *name, struct text *out, int most,
-                                 int *count);
+MUSTCHECK enum error input_refs(struct input *in, const char *name, bool integers, struct ref *out, int most,
+                                int *count);
+MUSTCHECK enum error input_texts(struct input *in, const char *name, struct text *out, int most, int *count);
 
 /* Words: an array of strings, or (forms) one string of words between spaces or commas. */
 MUSTCHECK enum error input_words(struct input *in, const char *name, struct text *out, int most, int *count);

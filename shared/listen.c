@@ -40,8 +40,7 @@ static int listen_unix(const char *path, const char *setting)
     if (!lstat(path, &old) && S_ISSOCK(old.st_mode))
         unlink(path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) || chmod(path, 0666) ||
-        listen(fd, BACKLOG))
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) || chmod(path, 0666) || listen(fd, BACKLOG))
         return failed(fd, setting, path, strerror(errno));
     return fd;
 }
@@ -85,7 +84,8 @@ void listen_name(int fd, char name[LISTEN_NAME_SIZE])
         return;
     if (address.ss_family == AF_UNIX)
         snprintf(name, LISTEN_NAME_SIZE, "%.*s", (int)sizeof local->sun_path, local->sun_path);
-    else if (!getnameinfo((struct sockaddr *)&address, len, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV))
+    else if (!getnameinfo((struct sockaddr *)&address, len, host, sizeof host, port, sizeof port,
+                          NI_NUMERICHOST | NI_NUMERICSERV))
         snprintf(name, LISTEN_NAME_SIZE, strchr(host, ':') ? "[%.64s]:%.8s" : "%.64s:%.8s", host, port);
 }
 

@@ -31,12 +31,17 @@ static inline const char *log_or_empty(const char *s)
     return s ? s : "";
 }
 
-#define log_text(k, v) {.key = (k), .text = log_or_empty(v)}
-#define log_int(k, v) {.key = (k), .number = (int64_t)(v)}
+#define log_text(k, v)                                                                                                 \
+    {                                                                                                                  \
+        .key = (k), .text = log_or_empty(v)                                                                            \
+    }
+#define log_int(k, v)                                                                                                  \
+    {                                                                                                                  \
+        .key = (k), .number = (int64_t)(v)                                                                             \
+    }
 /* log_event(LOG_INFO, "socket_closed", log_int("user", id), log_text("reason", why)); */
 #ifndef __cppcheck__ /* which does not know __VA_OPT__ */
-#define log_event(level, event, ...)                                                               \
-    log_write(level, event, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ) {0}})
+#define log_event(level, event, ...) log_write(level, event, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
 #else
 #define log_event(level, event, ...) log_write(level, event, NULL)
 #endif

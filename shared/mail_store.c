@@ -46,8 +46,8 @@ enum error password_reset(struct db *db, const unsigned char hash[SECRET_HASH], 
     return use_link(db, &q);
 }
 
-enum error mail_claim(struct db *db, struct arena *a, const unsigned char hash[SECRET_HASH],
-                      int64_t lease, struct mail *out)
+enum error mail_claim(struct db *db, struct arena *a, const unsigned char hash[SECRET_HASH], int64_t lease,
+                      struct mail *out)
 {
     struct query q;
     PGresult *res;
@@ -69,8 +69,8 @@ enum error mail_claim(struct db *db, struct arena *a, const unsigned char hash[S
     return OK;
 }
 
-enum error mail_finish(struct db *db, const struct mail *m, enum mail_state *state,
-                       const char *reason, int64_t delay_ms)
+enum error mail_finish(struct db *db, const struct mail *m, enum mail_state *state, const char *reason,
+                       int64_t delay_ms)
 {
     struct query q;
     PGresult *res;

@@ -20,8 +20,7 @@ void message_send_query(struct query *q, const struct new_message *m)
     query_text(q, m->kind);
 }
 
-enum error message_send_result(const PGresult *res, const struct new_message *m, struct message *out,
-                               bool *replayed)
+enum error message_send_result(const PGresult *res, const struct new_message *m, struct message *out, bool *replayed)
 {
     struct row r = row_at(res, 0, NULL);
     const char *outcome = PQgetvalue(res, 0, r.column++);
@@ -37,9 +36,7 @@ enum error message_send_result(const PGresult *res, const struct new_message *m,
         .media_url = m->media_url.s,
         .client_key = m->client_key.s,
         .edited_at = TIME_NONE,
-        .sender = {.id = m->sender->user_id,
-                   .username = m->sender->username,
-                   .created_at = m->sender->user_created},
+        .sender = {.id = m->sender->user_id, .username = m->sender->username, .created_at = m->sender->user_created},
     };
     out->conversation_id = row_int(&r);
     out->seq = row_int(&r);
@@ -80,8 +77,8 @@ static enum error read_again(struct db *db, struct arena *a, int64_t id, struct 
     return e;
 }
 
-enum error message_send(struct db *db, struct arena *a, const struct new_message *m,
-                        struct message *out, bool *replayed)
+enum error message_send(struct db *db, struct arena *a, const struct new_message *m, struct message *out,
+                        bool *replayed)
 {
     struct query q;
     PGresult *res;
@@ -107,8 +104,8 @@ void wake(struct db *db)
     db_execute(db, &q);
 }
 
-enum error direct_history(struct db *db, struct arena *a, int64_t user_id, int64_t peer_id,
-                          int64_t limit, int64_t offset, struct message **out, int *count)
+enum error direct_history(struct db *db, struct arena *a, int64_t user_id, int64_t peer_id, int64_t limit,
+                          int64_t offset, struct message **out, int *count)
 {
     struct query q;
     query_init(&q, SQL_DIRECT_HISTORY);

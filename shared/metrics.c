@@ -16,8 +16,8 @@ enum type { COUNTER, GAUGE, MOMENT, HISTOGRAM };
 
 /* ---- labels ---- */
 
-static const char *const limits[] = {"login_tries", "body_size", "frame_rate", "sockets_per_user",
-                                     "sockets_per_address", "outbox", "consumers", "tokens"};
+static const char *const limits[] = {"login_tries",         "body_size", "frame_rate", "sockets_per_user",
+                                     "sockets_per_address", "outbox",    "consumers",  "tokens"};
 static const char *const logins[] = {"ok", "failed", "throttled"};
 static const char *const mails[] = {"sent", "logged", "failed", "deferred"};
 static const char *const callbacks[] = {"delivered", "failed", "dead"};
@@ -31,6 +31,7 @@ enum { STATUSES = COUNT(statuses), REASON_PEER = 0, REASON_SILENT = ERROR_COUNT 
 static const struct metric_routes no_routes;
 static const struct metric_routes *routes = &no_routes;
 
+/* clang-format off */
 static void show_dialect(FILE *out, int i) { fprintf(out, "dialect=\"%s\"", dialect_name((enum dialect)i)); }
 static void show_code(FILE *out, int i) { fprintf(out, "code=\"%s\"", error_code((enum error)i)); }
 static void show_limit(FILE *out, int i) { fprintf(out, "limit=\"%s\"", limits[i]); }
@@ -38,10 +39,14 @@ static void show_login(FILE *out, int i) { fprintf(out, "result=\"%s\"", logins[
 static void show_mail(FILE *out, int i) { fprintf(out, "result=\"%s\"", mails[i]); }
 static void show_callback(FILE *out, int i) { fprintf(out, "result=\"%s\"", callbacks[i]); }
 static void show_connection(FILE *out, int i) { fprintf(out, "connection=\"%s\"", connections[i]); }
+/* clang-format on */
 
 static void show_reason(FILE *out, int i)
 {
-    fprintf(out, "reason=\"%s\"", i == REASON_PEER ? "peer" : i == REASON_SILENT ? "silent" : error_code((enum error)i));
+    fprintf(out, "reason=\"%s\"",
+            i == REASON_PEER     ? "peer"
+            : i == REASON_SILENT ? "silent"
+                                 : error_code((enum error)i));
 }
 
 static void show_route(FILE *out, int i)
@@ -97,7 +102,7 @@ static const struct family {
 };
 
 /* Upper ends of a histogram's buckets, microseconds; a last one has none. */
-static const int64_t ends[] = {1000,   2500,   5000,   10000,   25000,   50000,  100000,
+static const int64_t ends[] = {1000,   2500,   5000,    10000,   25000,   50000,   100000,
                                250000, 500000, 1000000, 2500000, 5000000, 10000000};
 enum { ENDS = COUNT(ends), SUM = ENDS + 1, HISTOGRAM_NUMBERS };
 
@@ -118,7 +123,8 @@ void metrics_start(int which, const struct metric_routes *of)
         first[i] = total;
         total += series_count(families[i].label) * width(&families[i]);
     }
-    void *shared = mmap(NULL, (size_t)total * sizeof *numbers, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *shared = mmap(NULL, (size_t)total * sizeof *numbers, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                        0);
     if (shared == MAP_FAILED)
         abort();
     numbers = shared;
@@ -174,10 +180,9 @@ static enum error by_code(enum error e)
 }
 
 /* In the order of limits[]. */
-static const enum error limit_errors[] = {ERR_LOGIN_THROTTLED,       ERR_BODY_TOO_LARGE, ERR_RATE_LIMITED,
-                                          ERR_TOO_MANY_SOCKETS,      ERR_TOO_MANY_FROM_ADDRESS,
-                                          ERR_TOO_SLOW,              ERR_TOO_MANY_CONSUMERS,
-                                          ERR_TOO_MANY_TOKENS};
+static const enum error limit_errors[] = {ERR_LOGIN_THROTTLED,    ERR_BODY_TOO_LARGE,        ERR_RATE_LIMITED,
+                                          ERR_TOO_MANY_SOCKETS,   ERR_TOO_MANY_FROM_ADDRESS, ERR_TOO_SLOW,
+                                          ERR_TOO_MANY_CONSUMERS, ERR_TOO_MANY_TOKENS};
 _Static_assert(COUNT(limit_errors) == COUNT(limits), "an error for each limit");
 
 void metric_error(enum error e)
@@ -278,8 +283,9 @@ char *metrics_text(size_t *len)
     FILE *out = open_memstream(&text, len);
     if (!out)
         abort();
-    fprintf(out, "# HELP parley_build_info 1; which program this is\n# TYPE parley_build_info gauge\n"
-                 "parley_build_info{program=\"%s\",version=\"%s\",schema=\"%d\"} 1\n",
+    fprintf(out,
+            "# HELP parley_build_info 1; which program this is\n# TYPE parley_build_info gauge\n"
+            "parley_build_info{program=\"%s\",version=\"%s\",schema=\"%d\"} 1\n",
             names[program], VERSION, SCHEMA_VERSION);
     for (int i = 0; i < METRICS; i++)
         if (families[i].programs & program)

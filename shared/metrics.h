@@ -87,7 +87,7 @@ enum metric {
 #define F(id, type, programs, label, name, help) METRIC_##id,
     METRICS_TABLE(F)
 #undef F
-    METRICS
+        METRICS
 };
 
 /* Series of METRIC_LOGINS; those of METRIC_MAILS are enum mail_state. */

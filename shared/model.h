@@ -34,7 +34,7 @@ struct message {
     int64_t created_at, edited_at;
     bool is_group;
     int64_t conversation_created_at;
-    struct user sender; /* without email */
+    struct user sender;    /* without email */
     struct user recipient; /* id 0 in a group; else id, username and created_at */
 };
 
@@ -61,7 +61,7 @@ struct conversation {
 
 struct contact {
     int64_t id;
-    struct user other; /* without email */
+    struct user other;                                /* without email */
     int64_t conversation_id, conversation_created_at; /* their direct conversation */
     int64_t created_at, updated_at;
 };
@@ -110,7 +110,7 @@ struct event {
     const char *kind;
     int64_t conversation_id, user_id, actor_id, session_id, seq;
     int64_t conversation_created, user_created, actor_created; /* for their UUIDs; TIME_NONE: gone */
-    int64_t at; /* when it happened; the feed's: TIME_NONE for a message, which has its own */
+    int64_t at;                         /* when it happened; the feed's: TIME_NONE for a message, which has its own */
     const char *user_name, *actor_name; /* not of the feed's; NULL: nobody, or gone */
     const char *conversation_name;      /* as it is now; NULL: it has none, or is gone */
 };

@@ -65,7 +65,8 @@ static void answer_error(int fd, bool head_only, enum error e, const char *sente
 {
     struct json_object *problem = view_problem(e, sentence);
     size_t len;
-    const char *text = json_object_to_json_string_length(problem, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+    const char *text = json_object_to_json_string_length(problem,
+                                                         JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
     answer(fd, head_only, error_status(e), "application/problem+json", text, len);
     json_object_put(problem);
 }

@@ -17,15 +17,15 @@ typedef const char *monitor_check(struct monitor *m);
 
 struct monitor {
     const struct config *config;
-    monitor_check *health; /* for /healthz; NULL: that it answers is all */
-    monitor_check *ready;  /* for /readyz, on top of health */
+    monitor_check *health;           /* for /healthz; NULL: that it answers is all */
+    monitor_check *ready;            /* for /readyz, on top of health */
     void (*look)(struct monitor *m); /* before /metrics is written; NULL: nothing to look up */
-    const void *service;   /* for look */
-    struct db db;          /* the monitor's own connection, for these three */
-    int64_t asked_at;      /* when monitor_database() last asked */
-    bool answered;         /* and whether there was an answer */
-    int fd;                /* what it listens on; -1: nothing, and nothing below does anything */
-    pid_t pid;             /* 0: none runs */
+    const void *service;             /* for look */
+    struct db db;                    /* the monitor's own connection, for these three */
+    int64_t asked_at;                /* when monitor_database() last asked */
+    bool answered;                   /* and whether there was an answer */
+    int fd;                          /* what it listens on; -1: nothing, and nothing below does anything */
+    pid_t pid;                       /* 0: none runs */
     int64_t started;
 };
 

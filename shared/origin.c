@@ -21,8 +21,8 @@ static bool is_localhost(const char *origin)
         size_t len = strlen(names[i]);
         if (strncmp(host, names[i], len))
             continue;
-        if (!host[len] || (host[len] == ':' && host[len + 1] &&
-                           strspn(host + len + 1, "0123456789") == strlen(host + len + 1)))
+        if (!host[len] ||
+            (host[len] == ':' && host[len + 1] && strspn(host + len + 1, "0123456789") == strlen(host + len + 1)))
             return true;
     }
     return false;
@@ -34,7 +34,8 @@ static bool is_origin(const char *word, size_t len)
     const char *host = authority(word), *end = word + len;
     if (!host || host >= end)
         return false;
-    const char *p = host + (*host == '[' ? strcspn(host, "]") + 1 : strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789-_."));
+    const char *p = host +
+                    (*host == '[' ? strcspn(host, "]") + 1 : strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789-_."));
     if (p > host && p < end && *p == ':' && p + 1 < end)
         p += 1 + strspn(p + 1, "0123456789");
     return p > host && p == end;
@@ -58,8 +59,7 @@ bool origin_allowed(const char *setting, const char *origin)
         p += strspn(p, ", ");
         size_t n = strcspn(p, ", ");
         bool word = n == 9 && !strncmp(p, "localhost", 9); /* no origin, though one could be sent */
-        if ((n == 1 && *p == '*') ||
-            (word ? is_localhost(origin) : n && n == len && !strncmp(p, origin, n)))
+        if ((n == 1 && *p == '*') || (word ? is_localhost(origin) : n && n == len && !strncmp(p, origin, n)))
             return true;
         p += n;
     }

@@ -65,8 +65,8 @@ enum error outcome_rows(struct db *db, const struct query *q, PGresult **out)
     return e;
 }
 
-enum error outcome_list(struct db *db, const struct query *q, struct arena *a, row_reader *read, size_t size,
-                        void *out, int *count)
+enum error outcome_list(struct db *db, const struct query *q, struct arena *a, row_reader *read, size_t size, void *out,
+                        int *count)
 {
     PGresult *res;
     enum error e = outcome_rows(db, q, &res);

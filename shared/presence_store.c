@@ -58,8 +58,8 @@ int64_t presence_all_result(const PGresult *res, int i)
     return row_int(&r);
 }
 
-void presence_viewers_query(struct query *q, struct arena *a, const int64_t *users, int n,
-                            const int64_t *viewers, int viewer_count)
+void presence_viewers_query(struct query *q, struct arena *a, const int64_t *users, int n, const int64_t *viewers,
+                            int viewer_count)
 {
     query_init(q, SQL_PRESENCE_VIEWERS);
     query_ints(q, a, users, n);

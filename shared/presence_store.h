@@ -19,8 +19,7 @@ void daemon_leave_query(struct query *q, int64_t daemon_id, int grace_ms);
 
 /* Users have their first socket here, or their last one is gone. */
 void presence_up_query(struct query *q, struct arena *a, int64_t daemon_id, const int64_t *users, int n);
-void presence_down_query(struct query *q, struct arena *a, int64_t daemon_id, const int64_t *users,
-                         int n);
+void presence_down_query(struct query *q, struct arena *a, int64_t daemon_id, const int64_t *users, int n);
 /* Removes dead daemons and their users. */
 void presence_sweep_query(struct query *q);
 
@@ -32,8 +31,8 @@ struct presence_row {
     int64_t viewer_id, user_id, created_at;
 };
 /* Which of the viewers share a conversation or a contact with which of the users. */
-void presence_viewers_query(struct query *q, struct arena *a, const int64_t *users, int n,
-                            const int64_t *viewers, int viewer_count);
+void presence_viewers_query(struct query *q, struct arena *a, const int64_t *users, int n, const int64_t *viewers,
+                            int viewer_count);
 /* The same pairs of each viewer with everybody who is online. */
 void presence_people_query(struct query *q, struct arena *a, const int64_t *viewers, int n);
 void presence_pairs_result(const PGresult *res, struct arena *a, struct presence_row **out, int *count);

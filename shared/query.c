@@ -170,8 +170,7 @@ const char *row_text(struct row *r)
     return row_bytes(r).s;
 }
 
-void rows_read(const PGresult *result, int first, struct arena *a, row_reader *read, size_t size, void *out,
-               int *count)
+void rows_read(const PGresult *result, int first, struct arena *a, row_reader *read, size_t size, void *out, int *count)
 {
     int rows = PQntuples(result);
     char *list = arena_alloc(a, size * (size_t)rows);

@@ -47,9 +47,9 @@ struct row {
 
 struct row row_at(const PGresult *result, int row, struct arena *arena);
 /* The next column. A wrong column type is a fault of ours and ends the process. */
-int64_t row_int(struct row *r);   /* bigint; 0 for NULL */
-bool row_bool(struct row *r);     /* false for NULL */
-int64_t row_time(struct row *r);  /* TIME_NONE for NULL */
+int64_t row_int(struct row *r);      /* bigint; 0 for NULL */
+bool row_bool(struct row *r);        /* false for NULL */
+int64_t row_time(struct row *r);     /* TIME_NONE for NULL */
 const char *row_text(struct row *r); /* copied into the arena; NULL for NULL */
 struct text row_bytes(struct row *r);
 bool row_is_null(const struct row *r); /* looks, does not move on */

@@ -3,8 +3,8 @@
 
 #include "shared/outcome.h"
 
-void receipt_mark_query(struct query *q, int64_t me, const struct ref *conversation,
-                        const struct ref *message, bool read)
+void receipt_mark_query(struct query *q, int64_t me, const struct ref *conversation, const struct ref *message,
+                        bool read)
 {
     query_init(q, SQL_RECEIPT_MARK);
     query_int(q, me);
@@ -18,16 +18,15 @@ enum error receipt_mark_result(const PGresult *res)
     return outcome_result(res);
 }
 
-enum error receipt_mark(struct db *db, int64_t me, const struct ref *conversation,
-                        const struct ref *message, bool read)
+enum error receipt_mark(struct db *db, int64_t me, const struct ref *conversation, const struct ref *message, bool read)
 {
     struct query q;
     receipt_mark_query(&q, me, conversation, message, read);
     return outcome_run(db, &q);
 }
 
-void receipts_mark_query(struct query *q, struct arena *a, int64_t user_id,
-                         const int64_t *conversations, const int64_t *seqs, int n, bool read)
+void receipts_mark_query(struct query *q, struct arena *a, int64_t user_id, const int64_t *conversations,
+                         const int64_t *seqs, int n, bool read)
 {
     query_init(q, SQL_RECEIPTS_MARK);
     query_int(q, user_id);
@@ -36,8 +35,8 @@ void receipts_mark_query(struct query *q, struct arena *a, int64_t user_id,
     query_bool(q, read);
 }
 
-enum error delivery_list(struct db *db, struct arena *a, int64_t me, const struct ref *message,
-                         struct delivery **out, int *count)
+enum error delivery_list(struct db *db, struct arena *a, int64_t me, const struct ref *message, struct delivery **out,
+                         int *count)
 {
     struct query q;
     PGresult *res;
@@ -71,8 +70,7 @@ enum error delivery_list(struct db *db, struct arena *a, int64_t me, const struc
     return e;
 }
 
-enum error message_reach(struct db *db, struct arena *a, const struct message *messages, int n,
-                         enum reach *out)
+enum error message_reach(struct db *db, struct arena *a, const struct message *messages, int n, enum reach *out)
 {
     struct query q;
     PGresult *res;
@@ -93,8 +91,7 @@ enum error message_reach(struct db *db, struct arena *a, const struct message *m
     return OK;
 }
 
-void pending_query(struct query *q, int64_t user_id, const char *snapshot, int64_t after_id,
-                   int64_t limit, bool groups)
+void pending_query(struct query *q, int64_t user_id, const char *snapshot, int64_t after_id, int64_t limit, bool groups)
 {
     query_init(q, SQL_PENDING);
     query_int(q, user_id);

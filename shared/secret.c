@@ -51,8 +51,7 @@ bool password_hash(const char *password, int cost, char out[PASSWORD_HASH])
     char setting[CRYPT_GENSALT_OUTPUT_SIZE];
     unsigned char salt[16];
     secret_bytes(salt, sizeof salt);
-    if (!crypt_gensalt_rn("$2b$", (unsigned long)cost, (char *)salt, sizeof salt, setting,
-                          sizeof setting))
+    if (!crypt_gensalt_rn("$2b$", (unsigned long)cost, (char *)salt, sizeof salt, setting, sizeof setting))
         return false;
     const char *hash = crypt_r(password, setting, &data);
     bool ok = hash && *hash != '*' && strlen(hash) < PASSWORD_HASH;

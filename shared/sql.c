@@ -186,8 +186,8 @@ static const struct sql_statement statements[SQL_COUNT] = {
 const struct sql_statement *sql_statement(enum sql which)
 {
     static const struct sql_statement *const parts[] = {
-        statements, sql_people, sql_mail, sql_door, sql_admin, sql_events, sql_keep, sql_tokens, sql_callbacks,
-        sql_webhooks,
+        statements, sql_people, sql_mail,   sql_door,      sql_admin,
+        sql_events, sql_keep,   sql_tokens, sql_callbacks, sql_webhooks,
     };
     const struct sql_statement *s = NULL;
     for (size_t i = 0; i < sizeof parts / sizeof *parts && (!s || !s->name); i++)

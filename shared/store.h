@@ -12,9 +12,9 @@
 /* ---- reading rows (store_read.c) ---- */
 
 void user_read(struct row *r, struct user *out);
-void person_read(struct row *r, struct user *out); /* what others may see */
+void person_read(struct row *r, struct user *out);     /* what others may see */
 void message_read(struct row *r, struct message *out); /* deleted or no message: id 0 */
-void message_row(struct row *r, void *out); /* the same for lists */
+void message_row(struct row *r, void *out);            /* the same for lists */
 void contact_read(struct row *r, struct contact *out);
 void invitation_read(struct row *r, struct invitation *out);
 
@@ -22,8 +22,8 @@ void invitation_read(struct row *r, struct invitation *out);
 
 /* Where a request comes from: for the audit log and the throttle. */
 struct caller {
-    const char *address;    /* NULL: not known */
-    const char *network;    /* what it counts as, see address.h */
+    const char *address; /* NULL: not known */
+    const char *network; /* what it counts as, see address.h */
     const char *request_id;
 };
 
@@ -32,10 +32,10 @@ void query_caller(struct query *q, const struct caller *from);
 
 /* A session about to be opened. */
 struct new_session {
-    const char *dialect;                /* NULL: open none */
-    const unsigned char *refresh_hash;  /* SECRET_HASH bytes; NULL: no refresh token */
-    int64_t lifetime;                   /* seconds */
-    const char *user_agent;             /* NULL: not known */
+    const char *dialect;               /* NULL: open none */
+    const unsigned char *refresh_hash; /* SECRET_HASH bytes; NULL: no refresh token */
+    int64_t lifetime;                  /* seconds */
+    const char *user_agent;            /* NULL: not known */
     const struct caller *from;
 };
 
@@ -46,15 +46,13 @@ struct new_account {
 
 /* ERR_USERNAME_TAKEN, ERR_EMAIL_TAKEN. *session_id is 0 when none was opened. */
 MUSTCHECK enum error account_create(struct db *db, struct arena *a, const struct new_account *account,
-                                    const struct new_session *session, struct user *out,
-                                    int64_t *session_id);
+                                    const struct new_session *session, struct user *out, int64_t *session_id);
 /* ERR_USER_NOT_FOUND also when ref's timestamp does not match. */
-MUSTCHECK enum error user_by_ref(struct db *db, struct arena *a, const struct ref *ref,
-                                 struct user *out);
+MUSTCHECK enum error user_by_ref(struct db *db, struct arena *a, const struct ref *ref, struct user *out);
 /* For a user whose password was checked against user->password_hash. ERR_CREDENTIALS when it has been
  * changed since. */
-MUSTCHECK enum error session_create(struct db *db, const struct user *user,
-                                    const struct new_session *session, int64_t *session_id);
+MUSTCHECK enum error session_create(struct db *db, const struct user *user, const struct new_session *session,
+                                    int64_t *session_id);
 /* The session's user. ERR_UNAUTHORIZED when the session is revoked, ERR_DISABLED when the user is. */
 MUSTCHECK enum error session_user(struct db *db, struct arena *a, int64_t session_id, int64_t user_id,
                                   struct user *out);
@@ -63,8 +61,8 @@ void session_user_query(struct query *q, int64_t session_id, int64_t user_id);
 MUSTCHECK enum error session_user_result(const PGresult *res, struct arena *a, struct user *out);
 /* Exchanges a refresh token, or with next_hash NULL checks and keeps it. ERR_REFRESH_INVALID. */
 MUSTCHECK enum error session_refresh(struct db *db, struct arena *a, const unsigned char *shown_hash,
-                                     const unsigned char *next_hash, int64_t lifetime,
-                                     const struct caller *from, int64_t *session_id, struct user *out);
+                                     const unsigned char *next_hash, int64_t lifetime, const struct caller *from,
+                                     int64_t *session_id, struct user *out);
 /* Logs out. */
 MUSTCHECK enum error session_revoke(struct db *db, int64_t session_id, const struct caller *from);
 
@@ -74,9 +72,9 @@ MUSTCHECK enum error session_revoke(struct db *db, int64_t session_id, const str
 struct new_message {
     const struct identity *sender;
     const struct ref *conversation, *recipient;
-    bool or_conversation;   /* sockets: recipient may name a conversation as well (p2p) */
-    const char *kind;       /* of the conversation, direct or group, for good; NULL: either */
-    const char *type;       /* NULL: text */
+    bool or_conversation; /* sockets: recipient may name a conversation as well (p2p) */
+    const char *kind;     /* of the conversation, direct or group, for good; NULL: either */
+    const char *type;     /* NULL: text */
     struct text content;
     struct text media_url;  /* s NULL: none */
     struct text client_key; /* s NULL: none */
@@ -86,11 +84,11 @@ void message_send_query(struct query *q, const struct new_message *m);
 /* ERR_UNAUTHORIZED, ERR_SELF_MESSAGE, ERR_RECIPIENT_NOT_FOUND, ERR_CONVERSATION_NOT_FOUND,
  * ERR_NOT_MEMBER, ERR_IDEMPOTENCY_CONFLICT. *out has what the sender's own surfaces show; its strings
  * are m's. *replayed: the key had stored this message before, and only out->id is set. */
-MUSTCHECK enum error message_send_result(const PGresult *res, const struct new_message *m,
-                                         struct message *out, bool *replayed);
+MUSTCHECK enum error message_send_result(const PGresult *res, const struct new_message *m, struct message *out,
+                                         bool *replayed);
 /* The two together; a replayed message is read again, whole. */
-MUSTCHECK enum error message_send(struct db *db, struct arena *a, const struct new_message *m,
-                                  struct message *out, bool *replayed);
+MUSTCHECK enum error message_send(struct db *db, struct arena *a, const struct new_message *m, struct message *out,
+                                  bool *replayed);
 /* A message whole, by its id. ERR_MESSAGE_NOT_FOUND. */
 void message_by_id_query(struct query *q, int64_t id);
 MUSTCHECK enum error message_by_id_result(const PGresult *res, struct arena *a, struct message *out);
@@ -102,8 +100,8 @@ enum { WAKE_EVERY_US = 20000, FEED_AWAKE_US = 60000 };
 void wake(struct db *db);
 
 /* The messages between two people, newest first; none when they never talked. */
-MUSTCHECK enum error direct_history(struct db *db, struct arena *a, int64_t user_id, int64_t peer_id,
-                                    int64_t limit, int64_t offset, struct message **out, int *count);
+MUSTCHECK enum error direct_history(struct db *db, struct arena *a, int64_t user_id, int64_t peer_id, int64_t limit,
+                                    int64_t offset, struct message **out, int *count);
 
 /* A direct conversation that has messages, as its list shows it. */
 struct direct {
@@ -111,7 +109,6 @@ struct direct {
     struct message last;
 };
 /* Latest first. */
-MUSTCHECK enum error direct_list(struct db *db, struct arena *a, int64_t user_id, struct direct **out,
-                                 int *count);
+MUSTCHECK enum error direct_list(struct db *db, struct arena *a, int64_t user_id, struct direct **out, int *count);
 
 #endif

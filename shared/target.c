@@ -12,8 +12,8 @@ static struct text decode(struct arena *a, const char *s, size_t len, bool plus_
 {
     size_t decoded_len;
     char *decoded = arena_alloc(a, len + 1);
-    if (!url_decode(s, len, plus_is_space, decoded, &decoded_len) ||
-        memchr(decoded, 0, decoded_len) || !utf8_valid(decoded, decoded_len))
+    if (!url_decode(s, len, plus_is_space, decoded, &decoded_len) || memchr(decoded, 0, decoded_len) ||
+        !utf8_valid(decoded, decoded_len))
         return (struct text){0};
     return (struct text){decoded, decoded_len};
 }
@@ -33,8 +33,7 @@ enum error target_parse(struct target *t, struct arena *a, const char *address)
         const char *slash = memchr(start, '/', (size_t)(end - start));
         at = slash ? slash : end;
         struct text segment = decode(a, start, (size_t)(at - start), false);
-        if (!segment.s || !strcmp(segment.s, ".") || !strcmp(segment.s, "..") ||
-            t->segment_count == TARGET_SEGMENTS)
+        if (!segment.s || !strcmp(segment.s, ".") || !strcmp(segment.s, "..") || t->segment_count == TARGET_SEGMENTS)
             return ERR_NOT_FOUND;
         t->segments[t->segment_count++] = segment.s;
     }
@@ -89,8 +88,7 @@ static bool whole_number(struct text t, int64_t *out)
     return true;
 }
 
-enum error target_number(const struct target *t, struct input *in, const char *name, int64_t least,
-                         int64_t *out)
+enum error target_number(const struct target *t, struct input *in, const char *name, int64_t least, int64_t *out)
 {
     int64_t n;
     struct text value = target_parameter(t, name);

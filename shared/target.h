@@ -15,8 +15,8 @@ struct parameter {
 };
 
 struct target {
-    const char *path;  /* as it was sent, without the query, which may hold a secret: for the log */
-    const char *query; /* as it was sent; NULL: none */
+    const char *path;                      /* as it was sent, without the query, which may hold a secret: for the log */
+    const char *query;                     /* as it was sent; NULL: none */
     const char *segments[TARGET_SEGMENTS]; /* decoded; an empty one where two slashes meet or at the end */
     int segment_count;
     struct parameter parameters[TARGET_PARAMETERS];

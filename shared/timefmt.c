@@ -92,8 +92,8 @@ static bool offset(const char **p, int *minutes)
     *minutes = 0;
     if (literal(p, "Zz"))
         return true;
-    if (!literal(p, "+- ") || !digits(p, 2, &hours) || !literal(p, ":") || !digits(p, 2, &mins) ||
-        hours > 23 || mins > 59)
+    if (!literal(p, "+- ") || !digits(p, 2, &hours) || !literal(p, ":") || !digits(p, 2, &mins) || hours > 23 ||
+        mins > 59)
         return false;
     *minutes = (sign == '-' ? -1 : 1) * (hours * 60 + mins);
     return true;
@@ -105,14 +105,12 @@ bool time_parse(const char *text, int64_t *us, int64_t *rest)
     const char *p = text;
     int micros, minutes, day;
     int64_t tail;
-    if (!digits(&p, 4, &tm.tm_year) || !literal(&p, "-") || !digits(&p, 2, &tm.tm_mon) ||
-        !literal(&p, "-") || !digits(&p, 2, &tm.tm_mday) || !literal(&p, "Tt ") ||
-        !digits(&p, 2, &tm.tm_hour) || !literal(&p, ":") || !digits(&p, 2, &tm.tm_min) ||
-        !literal(&p, ":") || !digits(&p, 2, &tm.tm_sec) || !fraction(&p, &micros, &tail) ||
-        !offset(&p, &minutes) || *p)
+    if (!digits(&p, 4, &tm.tm_year) || !literal(&p, "-") || !digits(&p, 2, &tm.tm_mon) || !literal(&p, "-") ||
+        !digits(&p, 2, &tm.tm_mday) || !literal(&p, "Tt ") || !digits(&p, 2, &tm.tm_hour) || !literal(&p, ":") ||
+        !digits(&p, 2, &tm.tm_min) || !literal(&p, ":") || !digits(&p, 2, &tm.tm_sec) ||
+        !fraction(&p, &micros, &tail) || !offset(&p, &minutes) || *p)
         return false;
-    if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_hour > 23 || tm.tm_min > 59 ||
-        tm.tm_sec > 59)
+    if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 59)
         return false;
     day = tm.tm_mday;
     tm.tm_year -= 1900;

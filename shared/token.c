@@ -63,8 +63,7 @@ const char *scope_name(int i)
 static bool parse_hex(const char *hex, struct key *k)
 {
     size_t len = strlen(hex);
-    if (len % 2 || len < 64 || len > 2 * sizeof k->secret ||
-        strspn(hex, "0123456789abcdefABCDEF") != len)
+    if (len % 2 || len < 64 || len > 2 * sizeof k->secret || strspn(hex, "0123456789abcdefABCDEF") != len)
         return false;
     for (size_t i = 0; i < len / 2; i++) {
         unsigned byte;
@@ -132,8 +131,7 @@ bool keyring_load(struct keyring *ring, const char *path)
     bool ok = read_keys(f, ring);
     fclose(f);
     if (!ok)
-        fprintf(stderr, "KEY_FILE %s: expected lines of `kid secret`, the secret 64 to 128 hex digits\n",
-                path);
+        fprintf(stderr, "KEY_FILE %s: expected lines of `kid secret`, the secret 64 to 128 hex digits\n", path);
     return ok;
 }
 
@@ -159,13 +157,12 @@ char *token_issue(const struct keyring *ring, const char *issuer, const struct i
     id_uuid(who->user_id, who->user_created, sub);
     secret_make(jti);
     jti[22] = 0; /* 132 bits name a token well enough */
-    if (!jwt_add_header(jwt, "kid", k->id) && !jwt_add_grant(jwt, "iss", issuer) &&
-        !jwt_add_grant(jwt, "sub", sub) && !jwt_add_grant_int(jwt, "user_id", (long)who->user_id) &&
-        !jwt_add_grant(jwt, "username", who->username) &&
+    if (!jwt_add_header(jwt, "kid", k->id) && !jwt_add_grant(jwt, "iss", issuer) && !jwt_add_grant(jwt, "sub", sub) &&
+        !jwt_add_grant_int(jwt, "user_id", (long)who->user_id) && !jwt_add_grant(jwt, "username", who->username) &&
         !jwt_add_grant_int(jwt, "sid", (long)who->session_id) &&
-        !jwt_add_grant(jwt, "dialect", dialect_name(who->dialect)) &&
-        !jwt_add_grant_int(jwt, "iat", now) && !jwt_add_grant_int(jwt, "exp", now + ttl) &&
-        !jwt_add_grant(jwt, "jti", jti) && !jwt_set_alg(jwt, JWT_ALG_HS256, k->secret, k->len))
+        !jwt_add_grant(jwt, "dialect", dialect_name(who->dialect)) && !jwt_add_grant_int(jwt, "iat", now) &&
+        !jwt_add_grant_int(jwt, "exp", now + ttl) && !jwt_add_grant(jwt, "jti", jti) &&
+        !jwt_set_alg(jwt, JWT_ALG_HS256, k->secret, k->len))
         text = jwt_encode_str(jwt);
     jwt_free(jwt);
     return text;
@@ -213,18 +210,15 @@ static bool read_claims(jwt_t *jwt, const char *issuer, struct identity *out)
         .expires = jwt_get_grant_int(jwt, "exp"),
         .scopes = SCOPES_ALL,
     };
-    if (!iss || strcmp(iss, issuer) || !subject || !id_parse_uuid(subject, &sub) || !username ||
-        !dialect || !dialect_parse(dialect, &out->dialect) || !jwt_get_grant(jwt, "jti") ||
-        jwt_get_grant_int(jwt, "iat") <= 0)
+    if (!iss || strcmp(iss, issuer) || !subject || !id_parse_uuid(subject, &sub) || !username || !dialect ||
+        !dialect_parse(dialect, &out->dialect) || !jwt_get_grant(jwt, "jti") || jwt_get_grant_int(jwt, "iat") <= 0)
         return false;
     snprintf(out->username, sizeof out->username, "%s", username);
     out->user_created = sub.ms * 1000;
-    return sub.id == out->user_id && out->user_id > 0 && out->session_id > 0 &&
-           out->expires > (int64_t)time(NULL);
+    return sub.id == out->user_id && out->user_id > 0 && out->session_id > 0 && out->expires > (int64_t)time(NULL);
 }
 
-enum error token_verify(const struct keyring *ring, const char *issuer, const char *text,
-                        struct identity *out)
+enum error token_verify(const struct keyring *ring, const char *issuer, const char *text, struct identity *out)
 {
     struct identity who;
     const struct key *k = well_formed(text) ? choose_key(ring, text) : NULL;

@@ -24,13 +24,13 @@ MUSTCHECK enum error validate_email(struct text t);                 /* addr-spec
 MUSTCHECK enum error validate_display_name(struct text t);          /* 1-100 characters */
 MUSTCHECK enum error validate_name(struct text t);                  /* of a group: 1-100 characters */
 MUSTCHECK enum error validate_label(struct text t);                 /* of a token: 1-100 characters */
-MUSTCHECK enum error validate_password(struct text t); /* at least 8 characters, at most 72 bytes */
+MUSTCHECK enum error validate_password(struct text t);              /* at least 8 characters, at most 72 bytes */
 /* content of at most max bytes and media_url; either may be absent (s NULL), not both. An empty
  * content counts as absent only beside a media_url. */
 MUSTCHECK enum error validate_message(struct text content, struct text media_url, int max);
 /* Fit to be posted to: http or https, at most 2048 bytes of printable ASCII, no user name, no fragment. */
 bool callback_url_valid(struct text t);
-MUSTCHECK enum error validate_consumer(struct text t);  /* a name: 1-64 of A-Za-z0-9_.- */
+MUSTCHECK enum error validate_consumer(struct text t);   /* a name: 1-64 of A-Za-z0-9_.- */
 MUSTCHECK enum error validate_client_key(struct text t); /* 1-200 bytes, no control characters */
 
 #endif

@@ -51,9 +51,7 @@ const char *view_challenge(enum error e)
     return e != OK && error_status(e) == 401 ? "Bearer" : "";
 }
 
-
-struct json_object *view_list(const char *name, int count,
-                              struct json_object *(*item)(const void *list, int i),
+struct json_object *view_list(const char *name, int count, struct json_object *(*item)(const void *list, int i),
                               const void *list)
 {
     struct json_object *array = json_object_new_array();

@@ -21,9 +21,9 @@ struct credentials {
 
 /* ---- pieces the views share ---- */
 
-struct json_object *view_text(const char *s); /* null for NULL */
+struct json_object *view_text(const char *s);    /* null for NULL */
 struct json_object *view_content(struct text t); /* "" for none: clients of text never saw null */
-struct json_object *view_time(int64_t us); /* null for TIME_NONE */
+struct json_object *view_time(int64_t us);       /* null for TIME_NONE */
 struct json_object *view_uuid(int64_t id, int64_t created_us);
 
 /* RFC 9457 problem details with the members older clients read: the body of every HTTP error. */
@@ -51,7 +51,7 @@ struct json_object *view_conv_contact(const struct contact *c);
 struct json_object *view_conv_invitation(const struct invitation *i);
 struct json_object *view_conv_user(const struct user *u); /* another user: no email */
 struct json_object *view_conv_session(const struct session_info *s);
-struct json_object *view_webhook(const struct webhook *w); /* without its address */
+struct json_object *view_webhook(const struct webhook *w);  /* without its address */
 struct json_object *view_token(const struct token_info *t); /* without its secret */
 struct json_object *view_conv_frame(const char *type, struct json_object *take_data);
 
@@ -74,7 +74,8 @@ struct callback_delivery;
 struct callback_post;
 struct json_object *view_callback(const struct callback *c);
 struct json_object *view_callback_delivery(const struct callback_delivery *d);
-struct json_object *view_callback_body(const struct callback_post *p); /* what is posted: {id, type, data, created_at} */
+struct json_object *
+view_callback_body(const struct callback_post *p); /* what is posted: {id, type, data, created_at} */
 
 /* ---- lines of text (view_lines.c), for people and for shells: fields between tabs, none of them empty,
  * "-" in the place of what is not there ---- */

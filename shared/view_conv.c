@@ -24,13 +24,11 @@ struct json_object *view_conv_message(const struct message *m)
 {
     struct json_object *o = json_object_new_object();
     json_object_object_add(o, "id", view_uuid(m->id, m->created_at));
-    json_object_object_add(o, "conversation_id",
-                           view_uuid(m->conversation_id, m->conversation_created_at));
+    json_object_object_add(o, "conversation_id", view_uuid(m->conversation_id, m->conversation_created_at));
     json_object_object_add(o, "sender_id", view_uuid(m->sender.id, m->sender.created_at));
     json_object_object_add(o, "sender_username", view_text(m->sender.username));
     if (!m->is_group)
-        json_object_object_add(o, "recipient_id",
-                               view_uuid(m->recipient.id, m->recipient.created_at));
+        json_object_object_add(o, "recipient_id", view_uuid(m->recipient.id, m->recipient.created_at));
     json_object_object_add(o, "body", view_content(m->content));
     json_object_object_add(o, "content", view_content(m->content));
     json_object_object_add(o, "media_url", view_text(m->media_url));
@@ -62,11 +60,9 @@ struct json_object *view_conv_conversation(const struct conversation *c)
     json_object_object_add(o, "id", view_uuid(c->id, c->created_at));
     json_object_object_add(o, "type", json_object_new_string(c->is_group ? "group" : "direct"));
     json_object_object_add(o, "name", view_text(c->name));
-    json_object_object_add(o, "owner_id",
-                           c->owner_id ? view_uuid(c->owner_id, c->owner_created_at) : NULL);
+    json_object_object_add(o, "owner_id", c->owner_id ? view_uuid(c->owner_id, c->owner_created_at) : NULL);
     json_object_object_add(o, "participants", people);
-    json_object_object_add(o, "last_message",
-                           c->last && c->last->id ? view_conv_message(c->last) : NULL);
+    json_object_object_add(o, "last_message", c->last && c->last->id ? view_conv_message(c->last) : NULL);
     json_object_object_add(o, "unread_count", json_object_new_int64(c->unread));
     json_object_object_add(o, "created_at", view_time(c->created_at));
     json_object_object_add(o, "updated_at", view_time(c->updated_at));
@@ -90,8 +86,7 @@ struct json_object *view_conv_contact(const struct contact *c)
     struct json_object *o = json_object_new_object();
     json_object_object_add(o, "id", view_uuid(c->id, c->created_at));
     json_object_object_add(o, "other_user", view_conv_user(&c->other));
-    json_object_object_add(o, "conversation_id",
-                           view_uuid(c->conversation_id, c->conversation_created_at));
+    json_object_object_add(o, "conversation_id", view_uuid(c->conversation_id, c->conversation_created_at));
     json_object_object_add(o, "created_at", view_time(c->created_at));
     json_object_object_add(o, "updated_at", view_time(c->updated_at));
     return o;

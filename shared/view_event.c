@@ -18,8 +18,7 @@ static struct json_object *receipt(const struct change *c)
 {
     struct json_object *data = json_object_new_object();
     add(data, "message_id", view_uuid(c->message.id, c->message.created_at));
-    add(data, "conversation_id",
-        view_uuid(c->message.conversation_id, c->message.conversation_created_at));
+    add(data, "conversation_id", view_uuid(c->message.conversation_id, c->message.conversation_created_at));
     add(data, "user_id", view_uuid(c->event.user_id, c->event.user_created));
     add(data, "status", json_object_new_string(c->event.kind));
     return data;
@@ -29,8 +28,7 @@ static struct json_object *deleted(const struct change *c)
 {
     struct json_object *data = json_object_new_object();
     add(data, "id", view_uuid(c->message.id, c->message.created_at));
-    add(data, "conversation_id",
-        view_uuid(c->message.conversation_id, c->message.conversation_created_at));
+    add(data, "conversation_id", view_uuid(c->message.conversation_id, c->message.conversation_created_at));
     return data;
 }
 

@@ -59,8 +59,7 @@ struct json_object *view_groups_group(const struct conversation *c)
     struct json_object *o = json_object_new_object();
     json_object_object_add(o, "id", view_uuid(c->id, c->created_at));
     json_object_object_add(o, "name", view_text(c->name));
-    json_object_object_add(o, "created_by",
-                           c->owner_id ? view_uuid(c->owner_id, c->owner_created_at) : NULL);
+    json_object_object_add(o, "created_by", c->owner_id ? view_uuid(c->owner_id, c->owner_created_at) : NULL);
     json_object_object_add(o, "members", people_ids(c));
     json_object_object_add(o, "created_at", view_time(c->created_at));
     return o;

@@ -52,15 +52,13 @@ struct json_object *view_p2p_user(const struct user *u, bool own)
 }
 
 /* last is the newest message between the caller and this user; NULL: they never wrote. */
-struct json_object *view_p2p_user_with_chat(const struct user *u, bool own,
-                                            const struct message *last)
+struct json_object *view_p2p_user_with_chat(const struct user *u, bool own, const struct message *last)
 {
     struct json_object *o = view_p2p_user(u, own);
     bool some = last && last->id;
     json_object_object_add(o, "last_message_content", some ? view_content(last->content) : NULL);
     json_object_object_add(o, "last_message_timestamp", some ? view_time(last->created_at) : NULL);
-    json_object_object_add(o, "last_message_sender_id",
-                           some ? json_object_new_int64(last->sender.id) : NULL);
+    json_object_object_add(o, "last_message_sender_id", some ? json_object_new_int64(last->sender.id) : NULL);
     return o;
 }
 

@@ -94,7 +94,6 @@ struct json_object *view_rooms_message(const struct message *m)
         json_object_object_add(o, "media_url", view_text(m->media_url));
     json_object_object_add(o, "edited_at", view_time(m->edited_at));
     json_object_object_add(o, "created_at", view_time(m->created_at));
-    json_object_object_add(o, "updated_at",
-                           view_time(m->edited_at == TIME_NONE ? m->created_at : m->edited_at));
+    json_object_object_add(o, "updated_at", view_time(m->edited_at == TIME_NONE ? m->created_at : m->edited_at));
     return o;
 }

@@ -93,7 +93,7 @@ static void too_slow(struct conn *c)
 static void shed(struct daemon *d)
 {
     struct conn *c, *most = d->conns;
-    DL_FOREACH(d->conns, c)
+    DL_FOREACH (d->conns, c)
         if (waiting_bytes(c) > waiting_bytes(most))
             most = c;
     too_slow(most);

@@ -29,7 +29,7 @@ struct conn {
     struct daemon *daemon;
     struct lws *wsi; /* NULL when CONN_GONE */
     const struct dialect_ops *ops;
-    struct identity me; /* user_id 0 until authenticated */
+    struct identity me;      /* user_id 0 until authenticated */
     struct address *address; /* where it is counted; NULL: not known */
     char request_id[33];     /* the front door's, for the log; "" without one */
     enum conn_state state;
@@ -48,16 +48,16 @@ struct conn {
     double heard_at, pinged_at; /* of the last frame or pong, and of our last ping */
     double closing_at;          /* when it began to close */
     bool ping_due, dead;
-    char *since;              /* ?since= as it came, until used */
-    int64_t since_id;         /* the message it names: was shown, also when the feed has it yet to come */
-    bool behind;              /* since was refused: what it missed stays undelivered, and so does the rest */
-    struct replay *replay;    /* while in CONN_REPLAY, or a page is under way */
-    bool holding;             /* the replay has begun: live frames are held */
-    bool greeting;            /* presence: who of its people is online is being asked */
-    int64_t greeted_in;       /* the turn in which that began, 0: not yet */
-    struct typist *typists;   /* what its user is typing in */
-    int typing_asked;         /* notices of that whose way is not known yet */
-    void *dialect_state;      /* the dialect's own, freed with free(3) */
+    char *since;                        /* ?since= as it came, until used */
+    int64_t since_id;                   /* the message it names: was shown, also when the feed has it yet to come */
+    bool behind;                        /* since was refused: what it missed stays undelivered, and so does the rest */
+    struct replay *replay;              /* while in CONN_REPLAY, or a page is under way */
+    bool holding;                       /* the replay has begun: live frames are held */
+    bool greeting;                      /* presence: who of its people is online is being asked */
+    int64_t greeted_in;                 /* the turn in which that began, 0: not yet */
+    struct typist *typists;             /* what its user is typing in */
+    int typing_asked;                   /* notices of that whose way is not known yet */
+    void *dialect_state;                /* the dialect's own, freed with free(3) */
     struct conn *prev, *next;           /* all sockets */
     struct conn *user_prev, *user_next; /* the user's sockets */
 };

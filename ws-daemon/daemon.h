@@ -32,27 +32,27 @@ struct daemon {
         ev_io io;
         ev_timer pause;
         bool open;
-    } listener;              /* see listener.c */
-    unsigned ready;          /* the parts a socket needs that stood at least once; see server.h */
-    bool serving;            /* all of them: sockets are let in */
-    struct feed *feed;       /* what happens in the database */
-    struct hub *hub;         /* who is connected, who is in what */
-    struct sender *sender;   /* messages that arrive over sockets */
-    struct pgpipe *queries;  /* everything else a socket asks for */
-    struct presence *presence; /* who is online, here and elsewhere */
+    } listener;                  /* see listener.c */
+    unsigned ready;              /* the parts a socket needs that stood at least once; see server.h */
+    bool serving;                /* all of them: sockets are let in */
+    struct feed *feed;           /* what happens in the database */
+    struct hub *hub;             /* who is connected, who is in what */
+    struct sender *sender;       /* messages that arrive over sockets */
+    struct pgpipe *queries;      /* everything else a socket asks for */
+    struct presence *presence;   /* who is online, here and elsewhere */
     struct onlookers *onlookers; /* who is told of that */
-    struct receipts *receipts; /* what was shown, to be written */
-    struct events *events;   /* who waits for events without a socket */
-    struct posts *posts;     /* messages that were posted from SQL */
-    struct revoked *revoked; /* sessions and users whose tokens are good no more */
-    struct tokens *tokens;   /* those of scripts */
+    struct receipts *receipts;   /* what was shown, to be written */
+    struct events *events;       /* who waits for events without a socket */
+    struct posts *posts;         /* messages that were posted from SQL */
+    struct revoked *revoked;     /* sessions and users whose tokens are good no more */
+    struct tokens *tokens;       /* those of scripts */
     struct addresses *addresses; /* where sockets come from */
-    struct conn *conns;      /* every socket */
+    struct conn *conns;          /* every socket */
     int conn_count;
-    size_t outbox_bytes;     /* waiting for all of them */
-    ev_timer linger;         /* runs while a socket lingers; see server.c */
+    size_t outbox_bytes; /* waiting for all of them */
+    ev_timer linger;     /* runs while a socket lingers; see server.c */
     bool stopping;
-    int return_within_ms;    /* over how long the clients of a stopping daemon are told to come back */
+    int return_within_ms; /* over how long the clients of a stopping daemon are told to come back */
 };
 
 #endif

@@ -60,9 +60,9 @@ struct dialect_ops {
 
     /* Hooks; each may be NULL. */
     bool (*text)(struct conn *c, const char *text, size_t len); /* true: this was no JSON, and is dealt with */
-    bool (*wants)(struct conn *c, const struct message *m); /* is told before it gets one; NULL: all */
-    void (*opened)(struct conn *c); /* authenticated, before the replay */
-    bool pending; /* without since, messages not yet delivered are replayed */
+    bool (*wants)(struct conn *c, const struct message *m);     /* is told before it gets one; NULL: all */
+    void (*opened)(struct conn *c);                             /* authenticated, before the replay */
+    bool pending;  /* without since, messages not yet delivered are replayed */
     bool receipts; /* has no acks: what was written to its sockets counts as delivered */
     void (*changed)(struct conn *c, const struct change *change); /* an event about its user */
 };

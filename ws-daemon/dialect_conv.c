@@ -114,14 +114,10 @@ static enum error on_auth(struct conn *c, struct input *in)
 }
 
 static const struct operation_entry operations[] = {
-    {"message", false, on_message},
-    {"auth", false, on_auth},
-    {"ack", false, on_ack},
-    {"read", false, on_read},
-    {"typing", false, on_typing},
-    {"typing_stop", false, on_typing_stop},
-    {"ping", false, dialect_ping},
-    {0},
+    {"message", false, on_message}, {"auth", false, on_auth},
+    {"ack", false, on_ack},         {"read", false, on_read},
+    {"typing", false, on_typing},   {"typing_stop", false, on_typing_stop},
+    {"ping", false, dialect_ping},  {0},
 };
 
 const struct dialect_ops dialect_conv = {

@@ -73,8 +73,7 @@ static enum error send_to(struct conn *c, const struct addressee *to, struct new
 }
 
 /* group_id, or recipient_id, which may name a person or a group; or whom set_recipient named. */
-static enum error read_addressee(const struct conn *c, struct input *in, const char *person,
-                                 struct addressee *out)
+static enum error read_addressee(const struct conn *c, struct input *in, const char *person, struct addressee *out)
 {
     bool given;
     enum error e = input_ref_optional(in, "group_id", true, &out->ref, &given);
@@ -103,8 +102,7 @@ static enum error on_set_recipient(struct conn *c, struct input *in)
     json_object_object_add(o, "type", json_object_new_string("system"));
     json_object_object_add(o, "sender_id", json_object_new_int(0));
     json_object_object_add(o, "content", json_object_new_string("Recipient set"));
-    json_object_object_add(o, to.is_group ? "group_id" : "recipient_id",
-                           json_object_new_int64(to.ref.id));
+    json_object_object_add(o, to.is_group ? "group_id" : "recipient_id", json_object_new_int64(to.ref.id));
     struct frame *f = frame_json(o);
     conn_reply(c, f);
     frame_unref(f);
@@ -148,9 +146,7 @@ static enum error find_type(struct input *in, struct text *out)
     if (e == OK && action.s && strcmp(action.s, "set_recipient"))
         e = input_fail(in, ERR_INVALID_FIELD, "unknown action");
     if (e == OK)
-        *out = action.s                              ? action
-               : type.s && !strcmp(type.s, "typing") ? type
-                                                     : (struct text){"", 0};
+        *out = action.s ? action : type.s && !strcmp(type.s, "typing") ? type : (struct text){"", 0};
     return e;
 }
 
@@ -164,7 +160,8 @@ static bool on_text(struct conn *c, const char *text, size_t len)
     if (blank == len || text[blank] == '{')
         return false;
     if (!to) {
-        conn_error(c, ERR_BAD_JSON, "no recipient is set: a message is a JSON object, or plain text after set_recipient");
+        conn_error(c, ERR_BAD_JSON,
+                   "no recipient is set: a message is a JSON object, or plain text after set_recipient");
         return true;
     }
     char *copy = strndup(text, len);

@@ -109,8 +109,7 @@ enum error dialect_ping(struct conn *c, struct input *in)
     return OK;
 }
 
-enum error dialect_read_message(struct conn *c, struct input *in, const char *content_name,
-                                struct new_message *out)
+enum error dialect_read_message(struct conn *c, struct input *in, const char *content_name, struct new_message *out)
 {
     bool media = out->media_url.s;
     out->sender = &c->me;

@@ -285,8 +285,7 @@ static void on_members(void *arg, enum error e, PGresult **results, int count, c
 /* The conversation whose members this change goes to and that are not known; 0: none. */
 static int64_t unknown_group(const struct daemon *d, const struct change *c)
 {
-    static const char *const to_all[] = {"member_added", "member_removed", "conversation_renamed",
-                                         "owner_changed"};
+    static const char *const to_all[] = {"member_added", "member_removed", "conversation_renamed", "owner_changed"};
     int64_t id = c->message.id && c->message.is_group ? c->message.conversation_id : 0;
     for (size_t i = 0; !id && i < sizeof to_all / sizeof *to_all; i++)
         if (!strcmp(c->event.kind, to_all[i]))

@@ -17,9 +17,9 @@
 #include <utlist.h>
 
 enum {
-    READINGS_MOST = 8,    /* under way at once */
+    READINGS_MOST = 8, /* under way at once */
     HEARTBEAT_AFTER_S = 25,
-    DROP_AFTER_S = 60,    /* who takes nothing for so long is gone */
+    DROP_AFTER_S = 60, /* who takes nothing for so long is gone */
     PURGE_BATCH = 5000,
 };
 static const double PURGE_FIRST_S = 60, PURGE_EVERY_S = 3600, PURGE_MORE_S = 1;
@@ -59,7 +59,7 @@ static void set_out(struct watcher *w, char *text, size_t len)
 static void shed(struct events *e)
 {
     struct watcher *w, *most = NULL;
-    DL_FOREACH(e->watchers, w)
+    DL_FOREACH (e->watchers, w)
         if (w->out && (!most || w->wrote_at < most->wrote_at))
             most = w;
     if (!most)
@@ -377,8 +377,8 @@ void watcher_start(struct watcher *w)
         end(w, e);
         return;
     }
-    log_event(LOG_INFO, "watcher_opened", log_int("user", w->me.user_id),
-              log_text("form", event_page_type(w->accept)), log_int("watchers", w->daemon->events->count));
+    log_event(LOG_INFO, "watcher_opened", log_int("user", w->me.user_id), log_text("form", event_page_type(w->accept)),
+              log_int("watchers", w->daemon->events->count));
     w->at = w->ask.from;
     w->due = w->accept != ACCEPT_STREAM && !w->ask.wait;
     if (w->accept != ACCEPT_STREAM && w->ask.wait) {
@@ -392,7 +392,9 @@ void watcher_close(struct watcher *w)
 {
     if (w->reader)
         log_event(LOG_INFO, "watcher_closed", log_int("user", w->me.user_id),
-                  log_text("reason", w->reason != OK ? error_code(w->reason) : w->last ? "answered" : "peer"));
+                  log_text("reason", w->reason != OK ? error_code(w->reason)
+                                     : w->last       ? "answered"
+                                                     : "peer"));
     else
         log_event(LOG_INFO, "watcher_refused", log_int("user", w->me.user_id), log_text("code", error_code(w->reason)));
     leave_queue(w);

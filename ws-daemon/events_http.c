@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 
 enum {
-    HEADER_MOST = 8192,  /* a line of nginx's */
+    HEADER_MOST = 8192, /* a line of nginx's */
     PIECE = 16384,
 };
 
@@ -51,7 +51,8 @@ static enum error read_target(struct watcher *w, struct input *in, struct target
     char text[HEADER_MOST];
     int len;
     *t = (struct target){0};
-    for (int i = 0; e == OK && (len = lws_hdr_copy_fragment(w->wsi, text, sizeof text, WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0; i++) {
+    for (int i = 0;
+         e == OK && (len = lws_hdr_copy_fragment(w->wsi, text, sizeof text, WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0; i++) {
         if (!len)
             continue;
         size_t name_len = strcspn(text, "=");

@@ -26,10 +26,10 @@ static const double SWEEP_S = 1, BEAT_S = 5;
 static const double GAP_S = 0.004;
 
 enum state {
-    IDLE,     /* waiting for a poke or the sweep */
-    POLLING,  /* a poll is under way */
-    HANDED,   /* the owner works on a batch */
-    OFFLINE,  /* the connection is not up */
+    IDLE,    /* waiting for a poke or the sweep */
+    POLLING, /* a poll is under way */
+    HANDED,  /* the owner works on a batch */
+    OFFLINE, /* the connection is not up */
 };
 
 struct feed {
@@ -44,17 +44,17 @@ struct feed {
     ev_timer sweep, heartbeat, gap;
     double polled_at, awake_until; /* steady times of the last poll, and of the last that found something
                                       plus FEED_AWAKE_US: a clock set back must not stop the feed */
-    char *position;  /* pg_snapshot text; everything it sees has been handed out */
-    char *target;    /* of the batches under way, NULL: the next poll takes a new one */
-    int64_t after;   /* last id handed out below target, 0: none */
-    int64_t last;    /* last id of the batch the owner works on */
-    int64_t highest; /* id handed out up to position */
-    int64_t *handed; /* ids handed out above position, sorted: below a target that took many batches */
+    char *position;                /* pg_snapshot text; everything it sees has been handed out */
+    char *target;                  /* of the batches under way, NULL: the next poll takes a new one */
+    int64_t after;                 /* last id handed out below target, 0: none */
+    int64_t last;                  /* last id of the batch the owner works on */
+    int64_t highest;               /* id handed out up to position */
+    int64_t *handed;               /* ids handed out above position, sorted: below a target that took many batches */
     size_t handed_count, handed_size;
     const struct change *batch; /* what the owner works on */
     int batch_count;
-    bool renewed;    /* no poll on this connection yet: it takes in what is above highest, too */
-    bool more;       /* the batch was full: go on below the same target */
+    bool renewed; /* no poll on this connection yet: it takes in what is above highest, too */
+    bool more;    /* the batch was full: go on below the same target */
     struct arena arena;
 };
 
@@ -167,8 +167,7 @@ static void on_poll(void *arg, enum error e, PGresult **results, int count, cons
         f->state = f->state == POLLING ? IDLE : f->state; /* the sweep looks again */
         return;
     }
-    struct change *changes =
-        arena_alloc(&f->arena, sizeof *changes * (size_t)PQntuples(results[0]));
+    struct change *changes = arena_alloc(&f->arena, sizeof *changes * (size_t)PQntuples(results[0]));
     f->batch = changes;
     f->batch_count = read_changes(f, results[0], changes);
     f->state = HANDED;
@@ -366,8 +365,7 @@ struct feed *feed_new(struct ev_loop *loop, const struct config *config, struct 
     f->sweep.data = f->heartbeat.data = f->gap.data = f;
     ev_timer_start(loop, &f->sweep);
     ev_timer_start(loop, &f->heartbeat);
-    f->pipe = pgpipe_new(loop, config, url, "feed",
-                         (struct pgpipe_owner){on_up, on_down, on_notify, f});
+    f->pipe = pgpipe_new(loop, config, url, "feed", (struct pgpipe_owner){on_up, on_down, on_notify, f});
     return f;
 }
 

@@ -48,7 +48,7 @@ static void group_free(struct hub *h, struct group *g)
 static void forget_all(struct hub *h)
 {
     struct group *g, *next;
-    HASH_ITER(hh, h->groups, g, next)
+    HASH_ITER (hh, h->groups, g, next)
         group_free(h, g);
 }
 
@@ -58,7 +58,7 @@ void hub_free(struct hub *h)
     if (!h)
         return;
     forget_all(h);
-    HASH_ITER(hh, h->people, p, next) {
+    HASH_ITER (hh, h->people, p, next) {
         HASH_DEL(h->people, p);
         free(p);
     }

@@ -49,7 +49,7 @@ static void on_connection(struct ev_loop *loop, ev_io *w, int revents)
             return; /* none is left, or it has hung up again */
         }
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* in vain on a unix socket */
-        lws_adopt_socket(d->lws, fd); /* closes it when it cannot */
+        lws_adopt_socket(d->lws, fd);                             /* closes it when it cannot */
     }
 }
 

@@ -110,8 +110,7 @@ static void on_hangup(struct ev_loop *loop, ev_signal *sig, int revents)
     log_event(LOG_NOTICE, "keys_reloaded", log_int("keys", fresh.count));
 }
 
-static void watch_signal(struct watch *w, ev_signal *sig, int number,
-                         void (*cb)(struct ev_loop *, ev_signal *, int))
+static void watch_signal(struct watch *w, ev_signal *sig, int number, void (*cb)(struct ev_loop *, ev_signal *, int))
 {
     ev_signal_init(sig, cb, number);
     sig->data = w;
@@ -136,7 +135,7 @@ static void start_parts(struct daemon *d)
 {
     d->sender = sender_new(d);
     d->queries = pgpipe_new(d->loop, &d->config, d->config.database_url, "queries",
-                             (struct pgpipe_owner){.up = on_queries_up, .down = on_queries_lost, .arg = d});
+                            (struct pgpipe_owner){.up = on_queries_up, .down = on_queries_lost, .arg = d});
     d->presence = presence_new(d);
     d->onlookers = onlookers_new(d);
     d->receipts = receipts_new(d);

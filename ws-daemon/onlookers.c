@@ -162,7 +162,7 @@ static void on_all(void *arg, enum error e, PGresult **results, int count, const
         k->still = false;
     for (int i = 0; i < PQntuples(results[0]); i++)
         came(o, presence_all_result(results[0], i));
-    HASH_ITER(hh, o->known, k, next)
+    HASH_ITER (hh, o->known, k, next)
         if (!k->still)
             went(o, k->id);
     o->recalled = true;
@@ -271,7 +271,7 @@ static void tell(struct onlookers *o, bool online)
     t->daemon = o->daemon;
     t->turn = o->turns;
     t->online = online;
-    HASH_ITER(hh, o->news, one, next) {
+    HASH_ITER (hh, o->news, one, next) {
         if (one->online != online || t->count == TELL_MOST)
             continue;
         t->users[t->count++] = one->id;
@@ -407,11 +407,11 @@ void onlookers_free(struct onlookers *o)
         return;
     ev_timer_stop(o->daemon->loop, &o->turn);
     ev_timer_stop(o->daemon->loop, &o->recall);
-    HASH_ITER(hh, o->news, news, next_news) {
+    HASH_ITER (hh, o->news, news, next_news) {
         HASH_DEL(o->news, news);
         free(news);
     }
-    HASH_ITER(hh, o->known, known, next_known) {
+    HASH_ITER (hh, o->known, known, next_known) {
         HASH_DEL(o->known, known);
         free(known);
     }

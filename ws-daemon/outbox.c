@@ -26,8 +26,8 @@ struct frame *frame_new(const char *text, size_t len)
 struct frame *frame_json(struct json_object *take)
 {
     size_t len;
-    const char *text = json_object_to_json_string_length(
-        take, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+    const char *text = json_object_to_json_string_length(take, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
+                                                         &len);
     struct frame *f = frame_new(text, len);
     json_object_put(take);
     return f;

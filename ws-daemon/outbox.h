@@ -30,10 +30,10 @@ unsigned char *frame_text(struct frame *f);
 void frame_of_message(struct frame *f, const struct message *m);
 
 struct outbox {
-    struct frame **ring;      /* NULL while empty: an idle socket costs nothing */
+    struct frame **ring; /* NULL while empty: an idle socket costs nothing */
     unsigned size, first, count;
     size_t bytes;
-    size_t *total;            /* of all outboxes, kept up to date; NULL: nobody asks */
+    size_t *total; /* of all outboxes, kept up to date; NULL: nobody asks */
 };
 
 /* Adds a reference to f. ERR_TOO_SLOW, and nothing added, when that would exceed max bytes. */

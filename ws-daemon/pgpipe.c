@@ -180,16 +180,15 @@ static void unit_push(struct pgpipe *p, int expected, pgpipe_done *done, void *a
     metric_set(METRIC_DB_BACKLOG, p->series, p->backlog);
 }
 
-enum error pgpipe_submit(struct pgpipe *p, const struct query *queries, int count, pgpipe_done *done,
-                         void *arg)
+enum error pgpipe_submit(struct pgpipe *p, const struct query *queries, int count, pgpipe_done *done, void *arg)
 {
     bool sent = true;
     if (p->state != UP)
         return ERR_UNAVAILABLE;
     for (int i = 0; i < count && sent; i++) {
         const struct query *q = &queries[i];
-        sent = PQsendQueryPrepared(p->conn, sql_statement(q->sql)->name, q->count, q->values,
-                                   q->lengths, q->formats, 1);
+        sent = PQsendQueryPrepared(p->conn, sql_statement(q->sql)->name, q->count, q->values, q->lengths, q->formats,
+                                   1);
     }
     unit_push(p, count, done, arg);
     p->unflushed = true;
@@ -219,8 +218,7 @@ static void unit_failed(struct pgpipe *p, struct unit *u, const PGresult *res)
     if (state && !strcmp(state, "23505") && constraint)
         strncpy(u->constraint, constraint, sizeof u->constraint - 1);
     else
-        log_event(LOG_ERROR, "statement_failed", log_text("connection", p->name),
-                  log_text("sqlstate", state),
+        log_event(LOG_ERROR, "statement_failed", log_text("connection", p->name), log_text("sqlstate", state),
                   log_text("reason", PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY)));
     u->error = db_sqlstate_error(state);
 }
@@ -377,14 +375,19 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
     }
 }
 
-struct pgpipe *pgpipe_new(struct ev_loop *loop, const struct config *config, const char *url,
-                          const char *name, struct pgpipe_owner owner)
+struct pgpipe *pgpipe_new(struct ev_loop *loop, const struct config *config, const char *url, const char *name,
+                          struct pgpipe_owner owner)
 {
     struct pgpipe *p = calloc(1, sizeof *p);
     if (!p)
         abort();
-    *p = (struct pgpipe){.loop = loop, .config = config, .url = url, .name = name, .owner = owner,
-                         .series = metric_connection(name), .retry_s = RETRY_LEAST_S};
+    *p = (struct pgpipe){.loop = loop,
+                         .config = config,
+                         .url = url,
+                         .name = name,
+                         .owner = owner,
+                         .series = metric_connection(name),
+                         .retry_s = RETRY_LEAST_S};
     ev_init(&p->io, on_io);
     ev_init(&p->timer, on_timer);
     ev_prepare_init(&p->flush, on_prepare);

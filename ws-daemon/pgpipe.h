@@ -18,21 +18,20 @@ struct pgpipe;
  * borrowed for the call. ERR_UNAVAILABLE: the connection was lost or the database is in trouble, the
  * unit may or may not have been committed. ERR_INTERNAL: a query failed, nothing was committed;
  * constraint names the unique index that refused, else "". */
-typedef void pgpipe_done(void *arg, enum error e, PGresult **results, int count,
-                         const char *constraint);
+typedef void pgpipe_done(void *arg, enum error e, PGresult **results, int count, const char *constraint);
 
 /* What a pipe tells its owner; either may be NULL. */
 struct pgpipe_owner {
-    void (*up)(void *arg);                         /* connected, statements prepared */
-    void (*down)(void *arg);                       /* lost; every unit has been answered */
+    void (*up)(void *arg);                            /* connected, statements prepared */
+    void (*down)(void *arg);                          /* lost; every unit has been answered */
     void (*notified)(void *arg, const char *payload); /* NOTIFY on a channel it listens to */
     void *arg;
 };
 
 /* Starts connecting at once. Borrows loop, config, url (a libpq conninfo or URI) and name, which the
  * log shows. */
-struct pgpipe *pgpipe_new(struct ev_loop *loop, const struct config *config, const char *url,
-                          const char *name, struct pgpipe_owner owner);
+struct pgpipe *pgpipe_new(struct ev_loop *loop, const struct config *config, const char *url, const char *name,
+                          struct pgpipe_owner owner);
 /* Closes; the units under way get ERR_UNAVAILABLE, the owner is not told. NULL is fine. */
 void pgpipe_free(struct pgpipe *p);
 
@@ -45,8 +44,8 @@ bool pgpipe_is_up(const struct pgpipe *p);
 /* Sends queries as one unit: one transaction, committed together. done is called once, later, unless
  * the answer is ERR_UNAVAILABLE: then it is not called; NULL: what becomes of it is nobody's business.
  * The queries' texts are copied. */
-MUSTCHECK enum error pgpipe_submit(struct pgpipe *p, const struct query *queries, int count,
-                                   pgpipe_done *done, void *arg);
+MUSTCHECK enum error pgpipe_submit(struct pgpipe *p, const struct query *queries, int count, pgpipe_done *done,
+                                   void *arg);
 
 /* The database is known to be back: connects now if it was waiting to. */
 void pgpipe_hurry(struct pgpipe *p);

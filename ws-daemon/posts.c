@@ -25,8 +25,7 @@ static void look_in(struct posts *p, double seconds)
     ev_timer_start(p->daemon->loop, &p->timer);
 }
 
-static void on_delivered(void *arg, enum error e, PGresult **results, int count,
-                         const char *constraint)
+static void on_delivered(void *arg, enum error e, PGresult **results, int count, const char *constraint)
 {
     struct posts *p = arg;
     double wait = SWEEP_S;

@@ -111,7 +111,7 @@ static bool write_set(struct presence *p, bool up)
     f->daemon = p->daemon;
     f->daemon_id = p->daemon_id;
     f->up = up;
-    HASH_ITER(hh, p->people, person, next) {
+    HASH_ITER (hh, p->people, person, next) {
         bool due = up ? person->up && !person->written
                       : !person->up && person->written && now >= person->down_at + debounce;
         if (!due || f->count == SET_MOST)
@@ -182,7 +182,7 @@ static void on_turn(struct ev_loop *loop, ev_timer *w, int revents)
         return;
     if (!p->busy && p->daemon_id && !write_set(p, true))
         write_set(p, false);
-    HASH_ITER(hh, p->people, person, next)
+    HASH_ITER (hh, p->people, person, next)
         if (person->up != person->written) {
             soon(p);
             break;
@@ -204,7 +204,7 @@ static void on_registered(void *arg, enum error e, PGresult **results, int count
         return;
     p->daemon_id = id; /* a new number, or 0: swept, and register at the next beat */
     beat_after(p, SOON_S);
-    HASH_ITER(hh, p->people, person, next) {
+    HASH_ITER (hh, p->people, person, next) {
         person->written = false;
         if (!person->up && !person->flying) {
             HASH_DEL(p->people, person);
@@ -289,7 +289,7 @@ void presence_free(struct presence *p)
         return;
     ev_timer_stop(p->daemon->loop, &p->turn);
     ev_timer_stop(p->daemon->loop, &p->beat);
-    HASH_ITER(hh, p->people, person, next_person) {
+    HASH_ITER (hh, p->people, person, next_person) {
         HASH_DEL(p->people, person);
         free(person);
     }

@@ -91,7 +91,7 @@ static void schedule(struct receipts *r, double seconds)
 static void finish(struct receipts *r)
 {
     struct shown *s, *next;
-    HASH_ITER(hh, r->shown, s, next) {
+    HASH_ITER (hh, r->shown, s, next) {
         if (!r->lost && s->flying == s->seq) {
             HASH_DEL(r->shown, s);
             free(s);
@@ -194,7 +194,7 @@ void receipts_free(struct receipts *r)
     if (!r)
         return;
     ev_timer_stop(r->daemon->loop, &r->write);
-    HASH_ITER(hh, r->shown, s, next) {
+    HASH_ITER (hh, r->shown, s, next) {
         HASH_DEL(r->shown, s);
         free(s);
     }

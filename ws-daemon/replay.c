@@ -18,10 +18,10 @@
 enum { PAGE = 200 };
 
 struct replay {
-    struct ref since; /* id 0: none; what was never delivered to the user (p2p), or since the cursor: */
+    struct ref since;   /* id 0: none; what was never delivered to the user (p2p), or since the cursor: */
     struct position at; /* seen NULL: none */
     struct arena place; /* at's strings */
-    char *until; /* the feed's position at the start; NULL: waits for the feed */
+    char *until;        /* the feed's position at the start; NULL: waits for the feed */
     int64_t after;
     bool asking; /* a page is under way */
 };

@@ -47,14 +47,14 @@ struct pair {
 struct sender {
     struct daemon *daemon;
     struct pgpipe *pipe;
-    struct job *queue;   /* waiting */
-    struct job *flying;  /* in the unit under way, in the order of its queries */
-    bool busy;           /* a unit is under way */
+    struct job *queue;  /* waiting */
+    struct job *flying; /* in the unit under way, in the order of its queries */
+    bool busy;          /* a unit is under way */
     int backlog;
     size_t backlog_bytes;
-    double woke_at;      /* when the other daemons were last told to look, see wake() */
+    double woke_at; /* when the other daemons were last told to look, see wake() */
     struct pair *pairs;
-    ev_prepare start;    /* once per turn of the loop, so that a turn's frames share a unit */
+    ev_prepare start; /* once per turn of the loop, so that a turn's frames share a unit */
 };
 
 static void fly(struct sender *s);
@@ -79,7 +79,7 @@ static int64_t pair_find(struct sender *s, int64_t a, int64_t b)
 static void pairs_clear(struct sender *s)
 {
     struct pair *p, *next;
-    HASH_ITER(hh, s->pairs, p, next) {
+    HASH_ITER (hh, s->pairs, p, next) {
         HASH_DEL(s->pairs, p);
         free(p);
     }
@@ -189,7 +189,7 @@ static void unit_failed(struct sender *s, enum error e, const char *constraint)
     bool key = !strcmp(constraint, "messages_client_key"), single = jobs && !jobs->next;
     bool undone = pgpipe_is_up(s->pipe);
     s->flying = NULL;
-    DL_FOREACH_SAFE(jobs, j, next) {
+    DL_FOREACH_SAFE (jobs, j, next) {
         DL_DELETE(jobs, j); /* NOLINT: the head is the first, and no other has itself for prev */
         if (undone && (!single || (key && !j->again))) {
             j->again = single;
@@ -216,7 +216,7 @@ static void on_done(void *arg, enum error e, PGresult **results, int count, cons
     } else {
         s->flying = NULL;
         feed_poke(s->daemon->feed);
-        DL_FOREACH_SAFE(jobs, j, next) {
+        DL_FOREACH_SAFE (jobs, j, next) {
             DL_DELETE(jobs, j);
             if (i < count)
                 answer(s, j, results[i++]);
@@ -247,7 +247,7 @@ static void choose(struct sender *s)
 {
     struct job *j, *next;
     int count = 0;
-    DL_FOREACH_SAFE(s->queue, j, next) {
+    DL_FOREACH_SAFE (s->queue, j, next) {
         if (!j->room && j->message.recipient)
             j->room = pair_find(s, j->conn->me.user_id, j->recipient.id);
         bool alone = j->alone || !j->room;
@@ -272,7 +272,7 @@ static void fly(struct sender *s)
     while (!s->busy && s->queue) {
         int count = 0;
         choose(s);
-        DL_FOREACH(s->flying, j)
+        DL_FOREACH (s->flying, j)
             message_send_query(&queries[count++], &j->message);
         enum error e = pgpipe_submit(s->pipe, queries, count, on_done, s);
         s->busy = sent = e == OK;
@@ -302,8 +302,7 @@ static struct text keep(struct arena *a, struct text t)
 enum error sender_submit(struct conn *c, const struct new_message *m)
 {
     struct sender *s = c->daemon->sender;
-    if (!pgpipe_is_up(s->pipe) || s->backlog >= BACKLOG_MOST ||
-        s->backlog_bytes >= BACKLOG_BYTES)
+    if (!pgpipe_is_up(s->pipe) || s->backlog >= BACKLOG_MOST || s->backlog_bytes >= BACKLOG_BYTES)
         return ERR_UNAVAILABLE;
     if (!(c->me.scopes & SCOPE_SEND))
         return ERR_INSUFFICIENT_SCOPE;
@@ -374,7 +373,7 @@ void sender_free(struct sender *s)
     ev_prepare_stop(s->daemon->loop, &s->start);
     pgpipe_free(s->pipe);
     DL_CONCAT(s->queue, s->flying);
-    DL_FOREACH_SAFE(s->queue, j, next)
+    DL_FOREACH_SAFE (s->queue, j, next)
         job_finish(s, j);
     pairs_clear(s);
     free(s);

@@ -57,7 +57,7 @@ static struct daemon *daemon_of(struct lws *wsi)
 struct handshake {
     const struct dialect_ops *ops; /* who will speak */
     struct identity me;
-    enum error token;              /* OK, or what is wrong with it */
+    enum error token; /* OK, or what is wrong with it */
     bool has_token;
     char text[TOKEN_MOST];
 };
@@ -128,21 +128,22 @@ static int refuse(struct lws *wsi, enum error e)
     unsigned char buffer[LWS_PRE + 2048], *start = buffer + LWS_PRE, *p = start, *end = buffer + sizeof buffer;
     struct json_object *problem = view_problem(e, error_sentence(e));
     size_t len;
-    const char *body = json_object_to_json_string_length(
-        problem, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+    const char *body = json_object_to_json_string_length(problem,
+                                                         JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
     const char *challenge = view_challenge(e);
     char request_id[33];
     find_request_id(wsi, request_id, sizeof request_id);
     metric_error(e);
     log_event(LOG_INFO, "socket_refused", log_text("request_id", request_id), log_text("code", error_code(e)));
-    bool good =
-        !lws_add_http_common_headers(wsi, (unsigned)error_status(e), "application/problem+json", len, &p, end) &&
-        (!*challenge || !lws_add_http_header_by_name(wsi, (const unsigned char *)"www-authenticate:",
-                                                     (const unsigned char *)challenge, (int)strlen(challenge), &p, end)) &&
-        ((error_status(e) != 503 && error_status(e) != 429) ||
-         !lws_add_http_header_by_name(wsi, (const unsigned char *)"retry-after:", (const unsigned char *)"1", 1,
-                                      &p, end)) &&
-        !lws_finalize_write_http_header(wsi, start, &p, end);
+    bool good = !lws_add_http_common_headers(wsi, (unsigned)error_status(e), "application/problem+json", len, &p,
+                                             end) &&
+                (!*challenge || !lws_add_http_header_by_name(
+                                    wsi, (const unsigned char *)"www-authenticate:", (const unsigned char *)challenge,
+                                    (int)strlen(challenge), &p, end)) &&
+                ((error_status(e) != 503 && error_status(e) != 429) ||
+                 !lws_add_http_header_by_name(wsi, (const unsigned char *)"retry-after:", (const unsigned char *)"1", 1,
+                                              &p, end)) &&
+                !lws_finalize_write_http_header(wsi, start, &p, end);
     if (good) {
         memcpy(start, body, len);
         lws_write(wsi, start, len, LWS_WRITE_HTTP_FINAL);
@@ -240,7 +241,9 @@ static void on_closed(struct session *s)
         return;
     log_event(LOG_INFO, "socket_closed", log_text("request_id", c->request_id), log_int("user", c->me.user_id),
               log_text("dialect", dialect_name(c->ops->dialect)),
-              log_text("reason", c->dead ? "silent" : c->state == CONN_CLOSING ? error_code(c->reason) : "peer"));
+              log_text("reason", c->dead                    ? "silent"
+                                 : c->state == CONN_CLOSING ? error_code(c->reason)
+                                                            : "peer"));
     metric_socket_closed(c->state == CONN_CLOSING ? c->reason : OK, c->dead);
     address_leave(c->daemon->addresses, c->address);
     hub_leave(c->daemon->hub, c);
@@ -280,8 +283,7 @@ static int close_now(struct conn *c)
         return 0;
     c->leaving = true;
     reason_text(c, why, sizeof why);
-    lws_close_reason(c->wsi, (enum lws_close_status)error_close(c->reason), (unsigned char *)why,
-                     strlen(why));
+    lws_close_reason(c->wsi, (enum lws_close_status)error_close(c->reason), (unsigned char *)why, strlen(why));
     return -1;
 }
 
@@ -290,8 +292,8 @@ static int close_now(struct conn *c)
 static bool lingers(const struct conn *c)
 {
     double now = time_seconds();
-    return (c->reason == ERR_RATE_LIMITED || c->reason == ERR_BODY_TOO_LARGE) &&
-           now - c->heard_at < LINGER_QUIET_S && now - c->closing_at < LINGER_MOST_S;
+    return (c->reason == ERR_RATE_LIMITED || c->reason == ERR_BODY_TOO_LARGE) && now - c->heard_at < LINGER_QUIET_S &&
+           now - c->closing_at < LINGER_MOST_S;
 }
 
 static void on_linger(struct ev_loop *loop, ev_timer *w, int revents)
@@ -438,10 +440,18 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 
 /* ---- the context ---- */
 
-#define PROTOCOL(name) {name, callback, sizeof(struct session), 4096, 0, NULL, 0}
+#define PROTOCOL(name)                                                                                                 \
+    {                                                                                                                  \
+        name, callback, sizeof(struct session), 4096, 0, NULL, 0                                                       \
+    }
 static const struct lws_protocols protocols[] = {
-    PROTOCOL("parley"),     PROTOCOL("chat.dm"),     PROTOCOL("chat.conv"), PROTOCOL("chat.p2p"),
-    PROTOCOL("chat.rooms"), PROTOCOL("chat.groups"), {0},
+    PROTOCOL("parley"),
+    PROTOCOL("chat.dm"),
+    PROTOCOL("chat.conv"),
+    PROTOCOL("chat.p2p"),
+    PROTOCOL("chat.rooms"),
+    PROTOCOL("chat.groups"),
+    {0},
 };
 
 /* Its warning of each handshake we refuse is no news: refuse() has said so, and why. */
@@ -525,8 +535,7 @@ void server_sweep(struct daemon *d)
             conn_close(c, ERR_UNAUTHORIZED);
         else if (c->state == CONN_GREETING && time_seconds() - c->opened_at > AUTH_WITHIN_S)
             conn_error(c, ERR_UNAUTHORIZED, "authentication took too long");
-        else if (time_seconds() - c->heard_at >= PING_AFTER_S &&
-                 time_seconds() - c->pinged_at >= PING_AFTER_S) {
+        else if (time_seconds() - c->heard_at >= PING_AFTER_S && time_seconds() - c->pinged_at >= PING_AFTER_S) {
             c->pinged_at = time_seconds();
             c->ping_due = true;
             lws_callback_on_writable(c->wsi);

@@ -29,7 +29,7 @@ struct typist {
     struct conn *conn;          /* no reference: typing_closed() comes before the end */
     struct place place;
     struct typing what;
-    char *others;               /* who was told: id,id,… */
+    char *others; /* who was told: id,id,… */
     ev_tstamp told;
     ev_timer stop;
 };
@@ -47,9 +47,8 @@ static void say(struct daemon *d, const struct typing *t, const char *others)
 {
     struct query q;
     char payload[PAYLOAD_MOST];
-    int n = snprintf(payload, sizeof payload,
-                     "typing %d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %d %s", t->on, t->user_id,
-                     t->user_created, t->conversation_id, t->conversation_created, t->is_group, others);
+    int n = snprintf(payload, sizeof payload, "typing %d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %d %s", t->on,
+                     t->user_id, t->user_created, t->conversation_id, t->conversation_created, t->is_group, others);
     if (n >= (int)sizeof payload)
         return;
     query_init(&q, SQL_SAY);
@@ -76,7 +75,8 @@ void typing_said(struct daemon *d, const char *payload)
     struct typing t;
     int on, group, at = 0;
     if (sscanf(payload, "typing %d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %d %n", &on, &t.user_id,
-               &t.user_created, &t.conversation_id, &t.conversation_created, &group, &at) != 6 || !at)
+               &t.user_created, &t.conversation_id, &t.conversation_created, &group, &at) != 6 ||
+        !at)
         return;
     t.on = on;
     t.is_group = group;
@@ -118,7 +118,7 @@ static struct typist *find(struct conn *c, int64_t conversation_id, int *count)
 {
     struct typist *t;
     *count = 0;
-    DL_FOREACH(c->typists, t) {
+    DL_FOREACH (c->typists, t) {
         if (t->what.conversation_id == conversation_id)
             return t;
         (*count)++;
@@ -129,7 +129,7 @@ static struct typist *find(struct conn *c, int64_t conversation_id, int *count)
 static struct typist *find_place(struct conn *c, const struct place *p)
 {
     struct typist *t;
-    DL_FOREACH(c->typists, t) {
+    DL_FOREACH (c->typists, t) {
         if (!memcmp(&t->place, p, sizeof *p))
             return t;
     }
@@ -141,8 +141,7 @@ static bool fresh(const struct typist *t)
     return ev_now(t->conn->daemon->loop) - t->told < REPEAT_S;
 }
 
-static void started(struct conn *c, const struct place *place, const struct typing *what,
-                    const char *others)
+static void started(struct conn *c, const struct place *place, const struct typing *what, const char *others)
 {
     int count;
     struct typist *t = find(c, what->conversation_id, &count);
@@ -172,15 +171,15 @@ static void started(struct conn *c, const struct place *place, const struct typi
 void typing_closed(struct conn *c)
 {
     struct typist *t, *next;
-    DL_FOREACH_SAFE(c->typists, t, next)
+    DL_FOREACH_SAFE (c->typists, t, next)
         stopped(t);
 }
 
 /* ---- notices ---- */
 
 /* Where a notice goes. *others NULL: to nobody, as nothing was written to this person yet. */
-static enum error read_target(const PGresult *res, struct arena *arena, const struct place *place,
-                              struct typing *out, const char **others)
+static enum error read_target(const PGresult *res, struct arena *arena, const struct place *place, struct typing *out,
+                              const char **others)
 {
     struct row r = row_at(res, 0, arena);
     bool peer = row_bool(&r);

@@ -9,8 +9,7 @@
 
 /* The socket's user types (on) or has stopped in a conversation, or with a person; either ref may be
  * NULL. Whether they may is answered later. What was told less than a second ago is not told again. */
-MUSTCHECK enum error typing_notice(struct conn *c, bool on, const struct ref *conversation,
-                                   const struct ref *peer);
+MUSTCHECK enum error typing_notice(struct conn *c, bool on, const struct ref *conversation, const struct ref *peer);
 
 /* The socket is gone: whatever it was typing has stopped. */
 void typing_closed(struct conn *c);

@@ -20,7 +20,7 @@ enum watcher_state {
 
 struct watcher {
     struct daemon *daemon;
-    struct lws *wsi; /* NULL when gone */
+    struct lws *wsi;    /* NULL when gone */
     struct identity me; /* user_id 0: refused */
     enum watcher_state state;
     int refs; /* the connection's own, and one per query under way */
@@ -42,16 +42,16 @@ struct watcher {
     int status;
     const char *type;
     const char *challenge; /* the header WWW-Authenticate; "": none */
-    bool headed;     /* the headers are out, or on their way */
-    bool last;       /* then the connection is closed */
-    char origin[256]; /* of the page that asks; "": none */
-    char *out;       /* what is going out; from malloc */
+    bool headed;           /* the headers are out, or on their way */
+    bool last;             /* then the connection is closed */
+    char origin[256];      /* of the page that asks; "": none */
+    char *out;             /* what is going out; from malloc */
     size_t out_len, out_at;
     double wrote_at; /* steady time of the last progress */
 
-    struct reader *reader;                /* its user's; NULL: none */
+    struct reader *reader; /* its user's; NULL: none */
     struct watcher *user_prev, *user_next;
-    struct watcher *prev, *next;          /* all */
+    struct watcher *prev, *next; /* all */
     struct watcher *queue_prev, *queue_next;
 };
 

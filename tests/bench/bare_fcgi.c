@@ -17,8 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define INSERT_SQL                                                                                 \
-    "INSERT INTO bench.sends (sender_id, recipient_id, content) VALUES (1, 2, $1) RETURNING id"
+#define INSERT_SQL "INSERT INTO bench.sends (sender_id, recipient_id, content) VALUES (1, 2, $1) RETURNING id"
 
 static void require(PGconn *db, PGresult *r, ExecStatusType want)
 {

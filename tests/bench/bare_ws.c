@@ -123,8 +123,7 @@ static void session_end(struct session *s)
         s->next->link = s->link;
 }
 
-static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
-                    size_t len)
+static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
     struct hub *hub = lws_context_user(lws_get_context(wsi));
     struct session *s = user;

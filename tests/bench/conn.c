@@ -15,13 +15,12 @@
 #include <unistd.h>
 
 #define OPENING_MAX 64 /* upgrades under way at a time */
-#define OPENING_US (30 * 1000000LL)
+#define OPENING_US  (30 * 1000000LL)
 
 void conns_fault(struct conns *set, const char *what, const void *text, size_t len)
 {
     if (set->errors++ < 3)
-        fprintf(stderr, "wsload: %s: %.*s\n", what, (int)(len < 400 ? len : 400),
-                (const char *)text);
+        fprintf(stderr, "wsload: %s: %.*s\n", what, (int)(len < 400 ? len : 400), (const char *)text);
 }
 
 static void watch(struct conns *set, struct conn *c, int op, bool writing)
@@ -88,8 +87,7 @@ static void take_frame(struct conns *set, struct conn *c, const struct ws_frame 
     } else if (f->opcode == WS_CLOSE) {
         bool coded = f->len >= 2;
 
-        snprintf(code, sizeof(code), "closed by the server, %d",
-                 coded ? f->payload[0] << 8 | f->payload[1] : 0);
+        snprintf(code, sizeof(code), "closed by the server, %d", coded ? f->payload[0] << 8 | f->payload[1] : 0);
         conns_fault(set, code, f->payload + (coded ? 2 : 0), f->len - (coded ? 2 : 0));
     }
 }

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define RESPONSE_MAX 65536
-#define SAMPLES_MAX 1000000
+#define SAMPLES_MAX  1000000
 
 struct request {
     const char *bytes;
@@ -95,8 +95,7 @@ static void client_write(struct load *l, struct client *c)
     c->sent_at = now_us();
     c->busy = true;
     c->got = 0;
-    if (send(c->fd, r->bytes, r->len, MSG_NOSIGNAL) != (ssize_t)r->len && errno != EPIPE &&
-        errno != ECONNRESET)
+    if (send(c->fd, r->bytes, r->len, MSG_NOSIGNAL) != (ssize_t)r->len && errno != EPIPE && errno != ECONNRESET)
         die("send");
 }
 
@@ -271,17 +270,15 @@ static void report(struct load *l, double seconds, double cpu)
     printf("{\"rate\": %.1f, \"done\": %lld, \"answered\": %lld, \"errors\": %lld, \"reconnects\": "
            "%lld, "
            "\"p50_us\": %u, \"p99_us\": %u, \"seconds\": %.3f, \"cpu\": %.3f}\n",
-           (double)l->done / seconds, (long long)l->done, (long long)l->answered,
-           (long long)l->errors, (long long)l->reconnects,
-           l->n_samples ? l->samples[l->n_samples / 2] : 0,
+           (double)l->done / seconds, (long long)l->done, (long long)l->answered, (long long)l->errors,
+           (long long)l->reconnects, l->n_samples ? l->samples[l->n_samples / 2] : 0,
            l->n_samples ? l->samples[l->n_samples * 99 / 100] : 0, seconds, cpu / seconds);
 }
 
 static void usage(void)
 {
-    fprintf(stderr,
-            "usage: restload -t TARGET [-c clients] [-d seconds] [-w warm-up seconds] [-s status] "
-            "[-1 -o OUT] REQUESTS\n");
+    fprintf(stderr, "usage: restload -t TARGET [-c clients] [-d seconds] [-w warm-up seconds] [-s status] "
+                    "[-1 -o OUT] REQUESTS\n");
     exit(2);
 }
 

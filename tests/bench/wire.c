@@ -142,8 +142,7 @@ long ws_upgrade_get(const char *buf, size_t len)
 
     if (!end)
         return len > 8192 ? -1 : 0;
-    if (strncmp(buf, "HTTP/1.1 101", 12) != 0 ||
-        !memmem(buf, (size_t)(end - buf), WS_ACCEPT, sizeof(WS_ACCEPT) - 1))
+    if (strncmp(buf, "HTTP/1.1 101", 12) != 0 || !memmem(buf, (size_t)(end - buf), WS_ACCEPT, sizeof(WS_ACCEPT) - 1))
         return -1;
     return end - buf + 4;
 }

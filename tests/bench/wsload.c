@@ -22,8 +22,8 @@
 
 static const char STAMP[] = "seq=";
 #define STAMP_LEN (sizeof(STAMP) - 1)
-#define DIGITS 8
-#define DRAIN_US (10 * 1000000LL)
+#define DIGITS    8
+#define DRAIN_US  (10 * 1000000LL)
 
 struct group {
     struct conn *sender;
@@ -79,8 +79,7 @@ static void parse_sockets(struct load *l, char *file)
 
         if (text)
             *text++ = '\0';
-        set->all[set->n] =
-            (struct conn){.fd = -1, .path = line, .group = &l->groups[set->n / l->group_size]};
+        set->all[set->n] = (struct conn){.fd = -1, .path = line, .group = &l->groups[set->n / l->group_size]};
         if (set->n % l->group_size == 0)
             group_init(l, &l->groups[l->n_groups++], &set->all[set->n], text);
     }
@@ -106,8 +105,7 @@ static void take_message(struct conns *set, struct conn *c, const struct ws_fram
     memcpy(digits, at + STAMP_LEN, DIGITS);
     seq = strtol(digits, NULL, 10);
     if (seq != c->next || seq >= g->sent) {
-        conns_fault(set, seq < c->next ? "doubled or reordered" : "lost or reordered", f->payload,
-                    f->len);
+        conns_fault(set, seq < c->next ? "doubled or reordered" : "lost or reordered", f->payload, f->len);
         return;
     }
     c->next++;
@@ -165,8 +163,7 @@ static void run(struct load *l)
         conns_turn(set, 100);
     for (int i = 0; i < set->n; i++)
         if (set->all[i].next != set->all[i].group->sent)
-            conns_fault(set, "messages are missing on", set->all[i].path,
-                        strcspn(set->all[i].path, "?"));
+            conns_fault(set, "messages are missing on", set->all[i].path, strcspn(set->all[i].path, "?"));
 }
 
 static void measure(struct load *l)
@@ -181,8 +178,8 @@ static void measure(struct load *l)
     printf("{\"rate\": %.1f, \"sent\": %lld, \"delivered\": %lld, \"errors\": %lld, "
            "\"frame_bytes\": %.0f, "
            "\"cpu\": %.3f}\n",
-           (double)l->delivered / l->seconds, (long long)sent, (long long)l->delivered,
-           (long long)l->set.errors, l->frames ? (double)l->bytes / (double)l->frames : 0.0, share);
+           (double)l->delivered / l->seconds, (long long)sent, (long long)l->delivered, (long long)l->set.errors,
+           l->frames ? (double)l->bytes / (double)l->frames : 0.0, share);
 }
 
 static void hold(struct load *l)
@@ -202,9 +199,8 @@ static void hold(struct load *l)
 
 static void usage(void)
 {
-    fprintf(stderr,
-            "usage: wsload -t TARGET [-g group size] [-w window] [-d seconds] [-u warm-up seconds] "
-            "[-i] SOCKETS\n");
+    fprintf(stderr, "usage: wsload -t TARGET [-g group size] [-w window] [-d seconds] [-u warm-up seconds] "
+                    "[-i] SOCKETS\n");
     exit(2);
 }
 

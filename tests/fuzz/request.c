@@ -54,8 +54,8 @@ static struct app *the_app(void)
 
 static const char *good_token(void)
 {
-    static const struct identity alice = {.user_id = 1, .user_created = 1767225600123000, .session_id = 7,
-                                          .dialect = DIALECT_CONV, .username = "alice"};
+    static const struct identity alice = {
+        .user_id = 1, .user_created = 1767225600123000, .session_id = 7, .dialect = DIALECT_CONV, .username = "alice"};
     static char *token;
     if (!token)
         token = token_issue(&the_app()->keys, the_app()->config->issuer, &alice, 1000000);

@@ -63,8 +63,7 @@ static void check_cursor(const char *text)
         cursor_format(&m, page.place == PLACE_BEFORE_SEQ, written);
         CHECK(!strcmp(written, text));
     }
-    if (cursor_parse_time(text, &page) == OK && page.rest > 0 && page.at >= 0 &&
-        page.at < 253402300800LL * 1000000) {
+    if (cursor_parse_time(text, &page) == OK && page.rest > 0 && page.at >= 0 && page.at < 253402300800LL * 1000000) {
         struct message m = {.created_at = page.at, .seq = page.rest};
         cursor_format_time(&m, written);
         CHECK(cursor_parse_time(written, &again) == OK);

@@ -1,7 +1,7 @@
 /* Access tokens: any text; any header and claims signed with a good key (the first line and the second
  * of an input that begins with `s`); and Authorization headers. */
-#include "fcgi-app/request.h"
 #include "shared/token.h"
+#include "fcgi-app/request.h"
 #include "tests/fuzz/support/fuzz.h"
 
 #include <openssl/evp.h>

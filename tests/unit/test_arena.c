@@ -15,8 +15,7 @@ static void test_an_unused_arena_costs_nothing(void **state)
 
 static void test_every_object_is_zeroed_aligned_and_apart(void **state)
 {
-    static const size_t sizes[] = {1,    0,    3,    15,     16, 17, 100,  4000,
-                                   8191, 8192, 8193, 100000, 1,  8,  8000, 500};
+    static const size_t sizes[] = {1, 0, 3, 15, 16, 17, 100, 4000, 8191, 8192, 8193, 100000, 1, 8, 8000, 500};
     unsigned char *objects[LENGTH(sizes)];
     struct arena a;
     (void)state;
@@ -56,8 +55,7 @@ static void test_strings_are_copied(void **state)
     char source[] = "abcdef";
     (void)state;
     arena_init(&a);
-    char *whole = arena_strdup(&a, source), *part = arena_strndup(&a, source, 3),
-         *empty = arena_strndup(&a, source, 0);
+    char *whole = arena_strdup(&a, source), *part = arena_strndup(&a, source, 3), *empty = arena_strndup(&a, source, 0);
     char *nul = arena_strndup(&a, "a\0b", 3);
     memset(source, 'x', sizeof source);
     assert_string_equal(whole, "abcdef");

@@ -21,10 +21,10 @@ static bool allows(const char *networks, const char *address)
 
 static void test_public_addresses_are_allowed(void **state)
 {
-    static const char *const good[] = {
-        "1.1.1.1",         "9.255.255.255", "11.0.0.0",    "100.63.255.255", "100.128.0.0",
-        "172.15.255.255",  "172.32.0.0",    "192.167.1.1", "192.169.0.0",    "223.255.255.255",
-        "2606:4700::1111", "2a00:1450::1",  "2001:200::1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"};
+    static const char *const good[] = {"1.1.1.1",     "9.255.255.255",   "11.0.0.0",        "100.63.255.255",
+                                       "100.128.0.0", "172.15.255.255",  "172.32.0.0",      "192.167.1.1",
+                                       "192.169.0.0", "223.255.255.255", "2606:4700::1111", "2a00:1450::1",
+                                       "2001:200::1", "::ffff:8.8.8.8",  "64:ff9b::8.8.8.8"};
     (void)state;
     for (size_t i = 0; i < LENGTH(good); i++)
         if (!allows("", good[i]))
@@ -110,8 +110,7 @@ static void test_signature_is_that_of_standard_webhooks(void **state)
         "\x31\xf2\x90\xf6\xbf\x06\x29\x8a\xab\x4f\x08\xd4\x3c\x3f\x08\x2c\xf6\x48\xa3\x62\xda\x2d\xa4\xb0";
     char out[SIGNATURE_TEXT];
     (void)state;
-    post_sign((struct text){key, 24}, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330,
-              "{\"test\": 2432232314}", out);
+    post_sign((struct text){key, 24}, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, "{\"test\": 2432232314}", out);
     assert_string_equal(out, "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
 }
 

@@ -57,16 +57,14 @@ static void test_what_is_not_set_has_its_default(void **state)
 
 static void test_comments_and_blank_lines_are_skipped(void **state)
 {
-    struct config *c =
-        good("# FCGI_WORKERS=9\n;x\n\n   \t\n  # indented\r\n\tFCGI_WORKERS=7\r\n#last");
+    struct config *c = good("# FCGI_WORKERS=9\n;x\n\n   \t\n  # indented\r\n\tFCGI_WORKERS=7\r\n#last");
     (void)state;
     assert_int_equal(c->fcgi_workers, 7);
 }
 
 static void test_values_are_taken_as_they_stand(void **state)
 {
-    struct config *c = good(
-        "DATABASE_URL=host=/run dbname=a=b # no comment\nISSUER=\nWS_LISTEN='\nKEY_FILE=\"x'\n");
+    struct config *c = good("DATABASE_URL=host=/run dbname=a=b # no comment\nISSUER=\nWS_LISTEN='\nKEY_FILE=\"x'\n");
     (void)state;
     assert_string_equal(c->database_url, "host=/run dbname=a=b # no comment");
     assert_string_equal(c->issuer, "");
@@ -76,8 +74,7 @@ static void test_values_are_taken_as_they_stand(void **state)
 
 static void test_quotes_around_a_value_are_taken_off(void **state)
 {
-    struct config *c =
-        good("ISSUER=\"my parley\"\nCORS_ORIGINS='*'\nFCGI_WORKERS=\"3\"\nWS_LISTEN=\"\"\n");
+    struct config *c = good("ISSUER=\"my parley\"\nCORS_ORIGINS='*'\nFCGI_WORKERS=\"3\"\nWS_LISTEN=\"\"\n");
     (void)state;
     assert_string_equal(c->issuer, "my parley");
     assert_string_equal(c->cors_origins, "*");
@@ -104,8 +101,7 @@ static void test_an_unknown_setting_is_named_with_its_line(void **state)
 static void test_a_bad_number_is_named_with_its_range(void **state)
 {
     static const char *const values[] = {
-        "",           "x",   "4x",   "12.0",   "1e1",
-        "0x10",       "3",   "-12",  "18",     "99999999999999999999",
+        "",           "x",   "4x",   "12.0",   "1e1", "0x10", "3", "-12", "18", "99999999999999999999",
         "4294967308", "12 ", "\"12", "twelve",
     };
     (void)state;
@@ -160,9 +156,8 @@ static void test_the_help_names_every_setting(void **state)
 static void test_defaults_are_within_their_ranges(void **state)
 {
     (void)state;
-#define TEXT(field, key, def, help) assert_true(*(help) != 0);
-#define INT(field, key, def, least, most, help)                                                    \
-    assert_true((def) >= (least) && (def) <= (most) && *(help) != 0);
+#define TEXT(field, key, def, help)             assert_true(*(help) != 0);
+#define INT(field, key, def, least, most, help) assert_true((def) >= (least) && (def) <= (most) && *(help) != 0);
     CONFIG_TABLE(TEXT, INT)
 #undef TEXT
 #undef INT
@@ -204,8 +199,7 @@ static void test_the_environment_wins_over_the_file(void **state)
 
 static void test_mistakes_of_the_command_line_and_environment_stop_the_start(void **state)
 {
-    char *unknown[] = {"unit", "--frob", NULL},
-         *missing[] = {"unit", "--config", "/nonexistent/x", NULL};
+    char *unknown[] = {"unit", "--frob", NULL}, *missing[] = {"unit", "--config", "/nonexistent/x", NULL};
     char *none[] = {"unit", NULL}, *bare[] = {"unit", "--config", NULL};
     struct config *c;
     struct caught caught;

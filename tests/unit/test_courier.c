@@ -13,7 +13,11 @@ static void test_mailboxes(void **state)
         {"<a@example.org>", "", "a@example.org"},
         {"Parley <a@example.org>", "Parley", "a@example.org"},
         {"A < B <a@example.org>", "A < B", "a@example.org"},
-        {"\xc3\x87" "af\xc3\xa9 <a@example.org>", "\xc3\x87" "af\xc3\xa9", "a@example.org"},
+        {"\xc3\x87"
+         "af\xc3\xa9 <a@example.org>",
+         "\xc3\x87"
+         "af\xc3\xa9",
+         "a@example.org"},
         {"", NULL, NULL},
         {"a", NULL, NULL},
         {"Parley", NULL, NULL},
@@ -66,7 +70,10 @@ static void test_a_message(void **state)
                         "Content-Transfer-Encoding: 7bit\n"
                         "\n"
                         "one\ntwo\n");
-    const char *utf8 = render(&a, "\xc3\x87" "af\xc3\xa9", "bob@example.org", "Hi", "\xc3\xa9\n");
+    const char *utf8 = render(&a,
+                              "\xc3\x87"
+                              "af\xc3\xa9",
+                              "bob@example.org", "Hi", "\xc3\xa9\n");
     assert_non_null(strstr(utf8, "\nFrom: =?utf-8?B?w4dhZsOp?=\n <parley@example.org>\n"));
     assert_non_null(strstr(utf8, "\nContent-Transfer-Encoding: base64\n\nw6kK\n"));
     arena_release(&a);

@@ -2,9 +2,9 @@
 #include "shared/validate.h"
 #include "tests/unit/unit.h"
 
-#define V(s, valid, characters)                                                                    \
-    {                                                                                              \
-        s, sizeof s - 1, valid, characters                                                         \
+#define V(s, valid, characters)                                                                                        \
+    {                                                                                                                  \
+        s, sizeof s - 1, valid, characters                                                                             \
     }
 
 static void test_the_table_of_utf8(void **state)

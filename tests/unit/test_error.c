@@ -24,8 +24,7 @@ static void test_every_error_has_one_sentence(void **state)
         assert_true(len > 8 && len < 120);
         assert_true(s[len - 1] != '.' && s[len - 1] != ' ' && *s != ' ');
         for (size_t i = 0; i < len; i++)
-            assert_true(s[i] >= ' ' && s[i] <= '~' && s[i] != '"' &&
-                        s[i] != '\\'); /* needs no escape */
+            assert_true(s[i] >= ' ' && s[i] <= '~' && s[i] != '"' && s[i] != '\\'); /* needs no escape */
         assert_null(strstr(s, "  "));
     }
 }
@@ -46,8 +45,7 @@ static void test_close_codes_may_be_sent(void **state)
     for (enum error e = OK + 1; e < ERROR_COUNT; e++) {
         int close_code = error_close(e);
         /* RFC 6455, 7.4: 1004 to 1006 are never sent, 1016 to 2999 are not assigned. */
-        bool standard =
-            close_code >= 1000 && close_code <= 1015 && (close_code < 1004 || close_code > 1006);
+        bool standard = close_code >= 1000 && close_code <= 1015 && (close_code < 1004 || close_code > 1006);
         assert_true(!close_code || standard || (close_code >= 4000 && close_code <= 4999));
     }
 }
@@ -58,8 +56,7 @@ static void test_one_code_means_one_close_code(void **state)
     for (enum error a = OK + 1; a < ERROR_COUNT; a++)
         for (enum error b = a + 1; b < ERROR_COUNT; b++)
             if (error_close(a) && error_close(b))
-                assert_true(error_close(a) != error_close(b) ||
-                            !strcmp(error_code(a), error_code(b)));
+                assert_true(error_close(a) != error_close(b) || !strcmp(error_code(a), error_code(b)));
 }
 
 /* What clients were promised by the published documents. */

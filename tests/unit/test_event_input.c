@@ -76,8 +76,11 @@ static void test_parameters_are_read_and_bounded(void **state)
 {
     struct event_request ask;
     struct input in;
-    assert_int_equal(request_for(*state, "after=e812_7&wait=9999999999999999999999&limit=9999&type=delivery_ack,message"
-                                 "&conversation=0193e000-0000-7000-8000-00000000138b", NULL, &in, &ask), OK);
+    assert_int_equal(request_for(*state,
+                                 "after=e812_7&wait=9999999999999999999999&limit=9999&type=delivery_ack,message"
+                                 "&conversation=0193e000-0000-7000-8000-00000000138b",
+                                 NULL, &in, &ask),
+                     OK);
     assert_string_equal(ask.from.seen, "805:812:805");
     assert_int_equal(ask.wait, WAIT_MOST_S);
     assert_int_equal(ask.limit, 100);

@@ -54,8 +54,7 @@ static void test_a_user_has_the_sockets_that_joined(void **state)
 
 static void test_sockets_leave_in_any_order(void **state)
 {
-    static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
-                                    {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
     (void)state;
     for (size_t i = 0; i < LENGTH(orders); i++) {
         struct hub *h = hub_new();

@@ -112,8 +112,7 @@ static void test_integers_up_to_the_last_are_read(void **state)
     static const struct {
         const char *text;
         int64_t id;
-    } good[] = {
-        {"1", 1}, {"10", 10}, {"4294967296", 4294967296}, {"9223372036854775807", INT64_MAX}};
+    } good[] = {{"1", 1}, {"10", 10}, {"4294967296", 4294967296}, {"9223372036854775807", INT64_MAX}};
     (void)state;
     for (size_t i = 0; i < LENGTH(good); i++) {
         struct ref ref;

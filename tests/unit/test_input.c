@@ -59,8 +59,7 @@ static void test_objects_are_taken(void **state)
 
 static void test_what_is_no_object_is_an_invalid_body(void **state)
 {
-    static const char *const others[] = {"[]",   "[{}]",  "\"x\"", "1",     "-1.5",
-                                         "true", "false", "null",  " null "};
+    static const char *const others[] = {"[]", "[{}]", "\"x\"", "1", "-1.5", "true", "false", "null", " null "};
     (void)state;
     each_is(others, LENGTH(others), ERR_INVALID_BODY);
 }
@@ -119,10 +118,9 @@ static void test_what_is_no_json_is_refused(void **state)
 static void test_numbers_are_written_as_json_says(void **state)
 {
     static const char *const bad[] = {
-        "{\"a\":01}",    "{\"a\":-01}",   "{\"a\":00}",  "{\"a\":+1}",   "{\"a\":.5}",
-        "{\"a\":1.}",    "{\"a\":-}",     "{\"a\":1e}",  "{\"a\":1e+}",  "{\"a\":--1}",
-        "{\"a\":1.2.3}", "{\"a\":1e2e3}", "{\"a\":1-2}", "{\"a\":[01]}", "{\"a\":[1.]}",
-        "{\"a\":-.5}",   "{\"a\":1.e5}",
+        "{\"a\":01}",  "{\"a\":-01}",  "{\"a\":00}",   "{\"a\":+1}",  "{\"a\":.5}",    "{\"a\":1.}",
+        "{\"a\":-}",   "{\"a\":1e}",   "{\"a\":1e+}",  "{\"a\":--1}", "{\"a\":1.2.3}", "{\"a\":1e2e3}",
+        "{\"a\":1-2}", "{\"a\":[01]}", "{\"a\":[1.]}", "{\"a\":-.5}", "{\"a\":1.e5}",
     };
     (void)state;
     each_is(bad, LENGTH(bad), ERR_BAD_JSON);
@@ -130,8 +128,7 @@ static void test_numbers_are_written_as_json_says(void **state)
 
 static void test_bytes_behind_the_object_are_refused(void **state)
 {
-    static const char *const bad[] = {"{}{}", "{} {}", "{}x",  "{},",    "{}]",
-                                      "{}}",  "{}0",   "{}\"", "{} null"};
+    static const char *const bad[] = {"{}{}", "{} {}", "{}x", "{},", "{}]", "{}}", "{}0", "{}\"", "{} null"};
     struct input in;
     (void)state;
     each_is(bad, LENGTH(bad), ERR_BAD_JSON);
@@ -256,8 +253,7 @@ static void test_the_last_of_two_members_with_one_name_counts(void **state)
 
 static void test_texts_are_strings_kept_to_the_byte(void **state)
 {
-    static const char *const wrong[] = {"1",       "1.5", "true",          "[]",
-                                        "[\"x\"]", "{}",  "\"a\\u0000b\"", "\"\\u0000\""};
+    static const char *const wrong[] = {"1", "1.5", "true", "[]", "[\"x\"]", "{}", "\"a\\u0000b\"", "\"\\u0000\""};
     struct input in;
     struct text t;
     (void)state;

@@ -45,11 +45,9 @@ static void test_a_line_tells_when_how_grave_who_and_what(void **state)
     struct caught c;
     char expected[200];
     (void)state;
-    const char *line =
-        line_of(&c, false, FIELDS(log_int("user", 42), log_text("reason", "closed")));
+    const char *line = line_of(&c, false, FIELDS(log_int("user", 42), log_text("reason", "closed")));
     snprintf(expected, sizeof expected,
-             "Z level=warn program=unit pid=%ld event=something_happened user=42 reason=closed",
-             (long)getpid());
+             "Z level=warn program=unit pid=%ld event=something_happened user=42 reason=closed", (long)getpid());
     assert_memory_equal(line, "time=2", 6);
     assert_string_equal(strchr(line, 'Z'), expected);
 }
@@ -58,8 +56,7 @@ static void test_the_same_in_json(void **state)
 {
     struct caught c;
     (void)state;
-    struct json_object *root =
-        parsed(line_of(&c, true, FIELDS(log_int("user", -42), log_text("reason", "closed"))));
+    struct json_object *root = parsed(line_of(&c, true, FIELDS(log_int("user", -42), log_text("reason", "closed"))));
     assert_string_equal(member(root, "level"), "warn");
     assert_string_equal(member(root, "program"), "unit");
     assert_string_equal(member(root, "event"), "something_happened");
@@ -86,8 +83,7 @@ static const struct {
     {"del\x7f", "\"del\\u007f\"", NULL},
     {"h\xc3\xa9 \xf0\x9f\x99\x82", "\"h\xc3\xa9 \xf0\x9f\x99\x82\"", NULL},
     {"h\xc3\xa9", "h\xc3\xa9", NULL},
-    {"latin\xe9 1", "\"latin\\u00e9 1\"",
-     "latin\xc3\xa9 1"}, /* stray bytes cannot spoil the line */
+    {"latin\xe9 1", "\"latin\\u00e9 1\"", "latin\xc3\xa9 1"}, /* stray bytes cannot spoil the line */
     {"latin\xe9", "\"latin\\u00e9\"", "latin\xc3\xa9"},
     {"\xff\xfe", "\"\\u00ff\\u00fe\"", "\xc3\xbf\xc3\xbe"},
     {"cut\xf0\x9f", "\"cut\\u00f0\\u009f\"", "cut\xc3\xb0\xc2\x9f"},
@@ -99,15 +95,12 @@ static void test_values_are_escaped_in_both_forms(void **state)
     for (size_t i = 0; i < LENGTH(values); i++) {
         struct caught c;
         char expected[200];
-        snprintf(expected, sizeof expected, " event=something_happened value=%s after=1",
-                 values[i].kv);
-        const char *line =
-            line_of(&c, false, FIELDS(log_text("value", values[i].value), log_int("after", 1)));
+        snprintf(expected, sizeof expected, " event=something_happened value=%s after=1", values[i].kv);
+        const char *line = line_of(&c, false, FIELDS(log_text("value", values[i].value), log_int("after", 1)));
         assert_string_equal(strstr(line, " event="), expected);
         struct json_object *root = parsed(
             line_of(&c, true, FIELDS(log_text("value", values[i].value), log_int("after", 1))));
-        assert_string_equal(member(root, "value"),
-                            values[i].json ? values[i].json : values[i].value);
+        assert_string_equal(member(root, "value"), values[i].json ? values[i].json : values[i].value);
         json_object_put(root);
     }
 }
@@ -122,8 +115,8 @@ static void test_a_missing_text_is_an_empty_one(void **state)
 
 static void test_a_line_is_bounded_and_whole_whatever_is_put_into_it(void **state)
 {
-    static const char *const units[] = {
-        "x", "x ", "\"", "\n", "\xc3\xa9", "\xf0\x9f\x99\x82", " \xf0\x9f\x99\x82", "\xff"};
+    static const char *const units[] = {"x",   "x ", "\"", "\n", "\xc3\xa9", "\xf0\x9f\x99\x82", " \xf0\x9f\x99\x82",
+                                        "\xff"};
     (void)state;
     for (size_t i = 0; i < LENGTH(units); i++)
         for (int pad = 0; pad < 10; pad++) {
@@ -134,10 +127,9 @@ static void test_a_line_is_bounded_and_whole_whatever_is_put_into_it(void **stat
             while (p < big + sizeof big - 8)
                 p = stpcpy(p, units[i]);
             const struct log_field *fields = FIELDS(
-                log_text("first", "1"), log_text("big", big), log_text("big2", big),
-                log_int("number", INT64_MIN), log_text("", big), log_text("a", ""),
-                log_text("b", " "), log_text("c", "c"), log_text("d", "=="), log_text("e", big),
-                log_text("f", "f f"), log_text("g", ""), log_text("h", ""), log_text("i", ""));
+                log_text("first", "1"), log_text("big", big), log_text("big2", big), log_int("number", INT64_MIN),
+                log_text("", big), log_text("a", ""), log_text("b", " "), log_text("c", "c"), log_text("d", "=="),
+                log_text("e", big), log_text("f", "f f"), log_text("g", ""), log_text("h", ""), log_text("i", ""));
             const char *line = line_of(&c, false, fields);
             assert_non_null(strstr(line, " first=1 "));
             struct json_object *root = parsed(line_of(&c, true, fields));
@@ -182,8 +174,7 @@ static void test_levels_have_names(void **state)
         assert_true(log_level_parse(names[i], &level));
         assert_int_equal(level, i);
     }
-    assert_false(log_level_parse("", &level) || log_level_parse("Info", &level) ||
-                 log_level_parse("inf", &level));
+    assert_false(log_level_parse("", &level) || log_level_parse("Info", &level) || log_level_parse("inf", &level));
 }
 
 static void test_what_is_kept_is_not_written(void **state)

@@ -142,11 +142,10 @@ static void test_arrays_of_texts_are_bounded(void **state)
     struct text texts[2];
     int count;
     (void)state;
-    parse(
-        &in,
-        "{\"two\":[\"bob\",\"%s\"],\"three\":[\"a\",\"b\",\"c\"],\"wrong\":[\"a\",1],\"text\":\"a\","
-        "\"nul\":[\"a\\u0000\"],\"hole\":[null]}",
-        "eve");
+    parse(&in,
+          "{\"two\":[\"bob\",\"%s\"],\"three\":[\"a\",\"b\",\"c\"],\"wrong\":[\"a\",1],\"text\":\"a\","
+          "\"nul\":[\"a\\u0000\"],\"hole\":[null]}",
+          "eve");
     assert_int_equal(input_texts(&in, "two", texts, 2, &count), OK);
     assert_int_equal(count, 2);
     assert_string_equal(texts[0].s, "bob");
@@ -237,8 +236,7 @@ static void test_forms_give_texts(void **state)
 static void test_malformed_forms_are_refused(void **state)
 {
     static const char *const bad[] = {
-        "a=%",   "a=%4",   "a=%zz",       "%=1",   "%4=1",    "a=%ff",
-        "%ff=1", "a=\xff", "a=%ed%a0%80", "%00=1", "a%00b=1",
+        "a=%", "a=%4", "a=%zz", "%=1", "%4=1", "a=%ff", "%ff=1", "a=\xff", "a=%ed%a0%80", "%00=1", "a%00b=1",
     };
     (void)state;
     for (size_t i = 0; i < LENGTH(bad); i++) {

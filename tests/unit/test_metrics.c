@@ -1,6 +1,6 @@
 /* What is counted is shown, by all processes together, in a form that Prometheus reads. */
-#include "tests/unit/unit.h"
 #include "shared/metrics.h"
+#include "tests/unit/unit.h"
 
 #include <stdio.h>
 #include <sys/wait.h>
@@ -71,7 +71,8 @@ static void a_request_is_counted_once_in_its_bucket(void **state)
     assert_shown("parley_http_request_duration_seconds_bucket{method=\"-\",route=\"-\",le=\"+Inf\"} 1", true);
     assert_shown("parley_http_request_duration_seconds_sum{method=\"POST\",route=\"/two\"} 0.002001", true);
     assert_shown("parley_http_request_duration_seconds_count{method=\"-\",route=\"-\"} 1", true);
-    assert_shown("parley_http_request_duration_seconds_count{method=\"GET\",route=\"/one\"} 0", false); /* not met yet */
+    assert_shown("parley_http_request_duration_seconds_count{method=\"GET\",route=\"/one\"} 0",
+                 false); /* not met yet */
 }
 
 static void a_span_below_zero_counts_as_none(void **state)

@@ -39,6 +39,7 @@ static void test_origins_by_setting(void **state)
 
 static void test_localhost_is_every_port_of_this_machine_and_no_other(void **state)
 {
+    /* clang-format off */
     static const char *const near[] = {
         "http://localhost",      "https://localhost", "http://localhost:3000",
         "http://127.0.0.1:8080", "http://[::1]",      "http://[::1]:65535",
@@ -63,6 +64,7 @@ static void test_localhost_is_every_port_of_this_machine_and_no_other(void **sta
         "file://",
         "http://",
     };
+    /* clang-format on */
     (void)state;
     for (size_t i = 0; i < LENGTH(near); i++) {
         assert_true(origin_allowed("localhost", near[i]));
@@ -99,11 +101,13 @@ static void test_a_page_of_this_server_is_at_home(void **state)
 
 static void test_a_setting_is_a_list_of_origins(void **state)
 {
+    /* clang-format off */
     static const char *const good[] = {"", "*", "localhost", "https://chat.example.org", "http://10.0.0.1:8080",
                                        "https://[2001:db8::1]:8443", "https://a.example, http://b.example:1 ,localhost"};
     static const char *const bad[] = {"foo", "foo bar", "chat.example.org", "https://", "https:///", "https://a.example/",
                                       "https://a.example:", "https://a.example:x", "https://A.example", "ftp://a.example",
                                       "https://[2001:db8::1", "https://[", "null", "localhost:80", "**", "https://a.example;"};
+    /* clang-format on */
     (void)state;
     for (size_t i = 0; i < LENGTH(good); i++)
         assert_true(origin_setting_valid(good[i]));

@@ -58,8 +58,7 @@ static void test_lists_are_array_literals(void **state)
 {
     const int64_t numbers[] = {1, INT64_MAX, INT64_MIN, 0};
     const struct ref refs[] = {{42, 1000}, {43, -1}};
-    const struct text texts[] = {{"bob", 3},     {"", 0},        {"NULL", 4},
-                                 {"a,b {c}", 7}, {"\"q\"\\", 4}, {"\xc3\xa9", 2}};
+    const struct text texts[] = {{"bob", 3}, {"", 0}, {"NULL", 4}, {"a,b {c}", 7}, {"\"q\"\\", 4}, {"\xc3\xa9", 2}};
     struct arena arena;
     struct query q;
     (void)state;
@@ -75,8 +74,7 @@ static void test_lists_are_array_literals(void **state)
     assert_string_equal(q.values[1], "{}");
     assert_string_equal(q.values[2], "{42,43}");
     assert_string_equal(q.values[3], "{1000,-1}");
-    assert_string_equal(q.values[4],
-                        "{\"bob\",\"\",\"NULL\",\"a,b {c}\",\"\\\"q\\\"\\\\\",\"\xc3\xa9\"}");
+    assert_string_equal(q.values[4], "{\"bob\",\"\",\"NULL\",\"a,b {c}\",\"\\\"q\\\"\\\\\",\"\xc3\xa9\"}");
     assert_string_equal(q.values[5], "{}");
     arena_release(&arena);
 }

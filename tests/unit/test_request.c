@@ -5,13 +5,13 @@
 #include "shared/origin.h"
 #include "shared/validate.h"
 
+#include <json-c/json.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <cmocka.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
+#include <cmocka.h>
 
 /* ---- a request from memory ---- */
 
@@ -76,9 +76,11 @@ static void test_segments_are_decoded_one_by_one(void **state)
 
 static void test_address_that_names_nothing_is_not_found(void **state)
 {
+    /* clang-format off */
     static const char *const bad[] = {"", "a", "*", "?x", "http://host/a", "/%", "/%4", "/%zz", "/a%00b",
                                       "/%ff", "/%c0%af", "/.", "/..", "/a/../b", "/%2e%2e/a", "/a/%2E",
                                       "/1/2/3/4/5/6/7/8/9/10/11/12/13"};
+    /* clang-format on */
     struct arena a;
     struct target t;
     (void)state;
@@ -177,9 +179,11 @@ static void test_limit_and_offset(void **state)
     assert_page("limit=100", OK, 100, 0);
     assert_page("limit=101", OK, 100, 0);
     assert_page("limit=99999999999999999999999999", OK, 100, 0);
+    /* clang-format off */
     static const char *const bad[] = {"limit=0", "limit=", "limit", "limit=-1", "limit=+1", "limit=1.0",
                                       "limit=1e2", "limit=0x1", "limit=1+", "offset=-1", "offset=x",
                                       "offset="};
+    /* clang-format on */
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_page(bad[i], ERR_INVALID_PARAMETER, -1, -1);
 }
@@ -191,8 +195,10 @@ static void test_bearer_token(void **state)
     (void)state;
     assert_string_equal(bearer_token("Bearer abc"), "abc");
     assert_string_equal(bearer_token("bEARER   abc"), "abc");
+    /* clang-format off */
     static const char *const bad[] = {"", "Bearer", "Bearer ", "Bearer   ", "Bearerabc", "Basic abc",
                                       " Bearer abc", "abc"};
+    /* clang-format on */
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_null(bearer_token(bad[i]));
     assert_null(bearer_token(NULL));
@@ -200,12 +206,24 @@ static void test_bearer_token(void **state)
 
 static void test_declared_media(void **state)
 {
-    static const char *const json[] = {"", "application/json", "Application/JSON;charset=utf-8",
-                                       "application/json ; x", "application/problem+json",
+    static const char *const json[] = {"",
+                                       "application/json",
+                                       "Application/JSON;charset=utf-8",
+                                       "application/json ; x",
+                                       "application/problem+json",
                                        "application/vnd.x.v1+JSON"};
-    static const char *const other[] = {"text/plain", "text/json", "application/jsonx", "application/xjson",
-                                        "application/", "application", "json", "x", ";", " ",
-                                        "application/x-www-form-urlencodedx", "multipart/form-data"};
+    static const char *const other[] = {"text/plain",
+                                        "text/json",
+                                        "application/jsonx",
+                                        "application/xjson",
+                                        "application/",
+                                        "application",
+                                        "json",
+                                        "x",
+                                        ";",
+                                        " ",
+                                        "application/x-www-form-urlencodedx",
+                                        "multipart/form-data"};
     (void)state;
     assert_int_equal(media_of(NULL), MEDIA_JSON);
     for (size_t i = 0; i < sizeof json / sizeof *json; i++)
@@ -270,8 +288,7 @@ static void test_body_by_declared_type(void **state)
     assert_body("CONTENT_TYPE=application/json", "CONTENT_LENGTH=7", "{\"a\":1}", true, OK);
     assert_body("CONTENT_TYPE=text/plain", "CONTENT_LENGTH=7", "{\"a\":1}", true, ERR_MEDIA_TYPE);
     assert_body("CONTENT_TYPE=application/x-www-form-urlencoded", "CONTENT_LENGTH=3", "a=1", true, OK);
-    assert_body("CONTENT_TYPE=application/x-www-form-urlencoded", "CONTENT_LENGTH=3", "a=1", false,
-                ERR_MEDIA_TYPE);
+    assert_body("CONTENT_TYPE=application/x-www-form-urlencoded", "CONTENT_LENGTH=3", "a=1", false, ERR_MEDIA_TYPE);
     assert_body("CONTENT_TYPE=application/json", "CONTENT_LENGTH=0", "", true, ERR_BAD_JSON);
     assert_body("CONTENT_TYPE=application/json", "CONTENT_LENGTH=2", "[]", true, ERR_INVALID_BODY);
 }
@@ -306,6 +323,7 @@ static void test_body_is_limited_whatever_is_declared(void **state)
 
 static void test_what_is_not_rfc_8259_is_no_json(void **state)
 {
+    /* clang-format off */
     static const char *const bad[] = {
         "{'a':1}", "{\"a\":'x'}", "{\"a\":NaN}", "{\"a\":Infinity}", "{\"a\":-Infinity}", "{\"a\":TRUE}",
         "{\"a\":\"\n\"}", "{\"a\":\"\\ud800\"}", "{\"a\":\"\\udc00\"}", "{\"a\":\"\\ud800\\ud800\"}",
@@ -315,6 +333,7 @@ static void test_what_is_not_rfc_8259_is_no_json(void **state)
     static const char *const no_object[] = {"5", "-1.5", "null", " true ", "\"x\"", "[{}]", "\"\\ud83d\\ude00\""};
     static const char *const good[] = {"{}", " {\"a\" : -1.5e+3 , \"b\":[true,false,null]}\r\n",
                                        "{\"a\":\"\\ud83d\\ude00 \\\\ud800 \\\" \x7f\"}"};
+    /* clang-format on */
     struct input in;
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -369,10 +388,12 @@ static void test_key_comes_from_header_or_body(void **state)
 static void test_listed_origins_are_compared_whole(void **state)
 {
     const char *list = "https://app.example, http://two.example:8000";
+    /* clang-format off */
     static const char *const foreign[] = {"", "null", "http://app.example", "https://app.example:444",
                                           "https://app.example/", "https://app.example.evil", "https://xapp.example",
                                           "https://app.exampl", "http://two.example", ",", " ", "localhost",
                                           "http://localhost"};
+    /* clang-format on */
     (void)state;
     assert_true(origin_allowed(list, "https://app.example"));
     assert_true(origin_allowed(list, "http://two.example:8000"));
@@ -385,6 +406,7 @@ static void test_listed_origins_are_compared_whole(void **state)
 
 static void test_localhost_is_this_machine_on_any_port(void **state)
 {
+    /* clang-format off */
     static const char *const own[] = {"http://localhost", "https://localhost:8443", "http://127.0.0.1:5173",
                                       "http://[::1]", "http://[::1]:1"};
     static const char *const foreign[] = {"", "ftp://localhost", "http://localhost:", "http://localhost:8x",
@@ -392,6 +414,7 @@ static void test_localhost_is_this_machine_on_any_port(void **state)
                                           "http://localhost.evil.example", "http://127.0.0.1.evil.example",
                                           "http://127.0.0.11", "http://xlocalhost", "http://evil.example/localhost",
                                           "http://localhost/", "null"};
+    /* clang-format on */
     (void)state;
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         assert_true(origin_allowed("https://app.example,localhost", own[i]));
@@ -407,8 +430,8 @@ static void test_refusal_is_answered_in_the_contracts_shape(void **state)
     struct reply out = {0};
     struct text head, body;
     (void)state;
-    open_request(&f, ENV("REQUEST_METHOD=GET", "REQUEST_URI=/nope", "REQUEST_ID=r1",
-                         "HTTP_ORIGIN=https://app.example"), "", 0);
+    open_request(&f, ENV("REQUEST_METHOD=GET", "REQUEST_URI=/nope", "REQUEST_ID=r1", "HTTP_ORIGIN=https://app.example"),
+                 "", 0);
     router_serve(&f.req, &out);
     reply_render(&out, &f.req, &head, &body);
     assert_string_equal(body.s, "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,"
@@ -460,8 +483,7 @@ static void test_preflight_is_granted_to_listed_origins_only(void **state)
     struct fixture f;
     (void)state;
     const char *head = head_of(&f, ENV("REQUEST_METHOD=OPTIONS", "REQUEST_URI=/api/v1/messages/dm",
-                                       "HTTP_ACCESS_CONTROL_REQUEST_METHOD=POST",
-                                       "HTTP_ORIGIN=https://app.example"));
+                                       "HTTP_ACCESS_CONTROL_REQUEST_METHOD=POST", "HTTP_ORIGIN=https://app.example"));
     assert_non_null(strstr(head, "\r\nAccess-Control-Allow-Methods: POST, OPTIONS\r\n"));
     request_release(&f.req);
     head = head_of(&f, ENV("REQUEST_METHOD=OPTIONS", "REQUEST_URI=/api/v1/messages/dm",

@@ -4,8 +4,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <cmocka.h>
 #include <string.h>
+#include <cmocka.h>
 
 static const struct route table[] = {
     {GET, "/v1/users", 0, DIALECT_P2P, NULL},

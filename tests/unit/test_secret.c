@@ -16,9 +16,8 @@ static void test_secrets_are_unique_url_safe_text(void **state)
     for (int i = 0; i < SECRETS; i++) {
         secret_make(secrets[i]);
         assert_int_equal(strlen(secrets[i]), SECRET_TEXT - 1);
-        assert_int_equal(
-            strspn(secrets[i], "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
-            SECRET_TEXT - 1);
+        assert_int_equal(strspn(secrets[i], "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
+                         SECRET_TEXT - 1);
     }
     qsort(secrets, SECRETS, sizeof *secrets, by_text);
     for (int i = 1; i < SECRETS; i++)
@@ -47,9 +46,8 @@ static void test_every_character_of_a_secret_varies(void **state)
 static void test_the_hash_is_sha256(void **state)
 {
     static const unsigned char abc[SECRET_HASH] = {
-        0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40,
-        0xde, 0x5d, 0xae, 0x22, 0x23, 0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17,
-        0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad,
+        0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40, 0xde, 0x5d, 0xae, 0x22, 0x23,
+        0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17, 0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad,
     };
     unsigned char hash[SECRET_HASH];
     (void)state;
@@ -59,8 +57,7 @@ static void test_the_hash_is_sha256(void **state)
 
 static void test_a_password_matches_its_own_hash_only(void **state)
 {
-    static const char *const passwords[] = {"correct horse", "        ", "p\xc3\xa4ssw\xc3\xb6rd",
-                                            "%s%n\\\"'"};
+    static const char *const passwords[] = {"correct horse", "        ", "p\xc3\xa4ssw\xc3\xb6rd", "%s%n\\\"'"};
     char hash[PASSWORD_HASH];
     (void)state;
     for (size_t i = 0; i < LENGTH(passwords); i++) {
@@ -82,8 +79,7 @@ static void test_one_password_has_many_hashes(void **state)
     assert_true(password_hash("correct horse", COST, a));
     assert_true(password_hash("correct horse", COST, b));
     assert_string_not_equal(a, b);
-    assert_true(password_matches("correct horse", a, COST) &&
-                password_matches("correct horse", b, COST));
+    assert_true(password_matches("correct horse", a, COST) && password_matches("correct horse", b, COST));
 }
 
 static void test_all_72_bytes_of_a_password_count(void **state)
@@ -106,8 +102,7 @@ static void test_nobodys_password_never_matches(void **state)
 
 static void test_what_is_no_hash_never_matches(void **state)
 {
-    static const char *const odd[] = {"",     "*",           "*0", "*1", "x", "correct horse",
-                                      "$2b$", "$2b$04$short"};
+    static const char *const odd[] = {"", "*", "*0", "*1", "x", "correct horse", "$2b$", "$2b$04$short"};
     (void)state;
     for (size_t i = 0; i < LENGTH(odd); i++)
         assert_false(password_matches("correct horse", odd[i], COST));

@@ -9,8 +9,7 @@
 
 static const struct keyring ring = {
     .count = 2,
-    .keys = {{"new", "0123456789abcdef0123456789abcdef", 32},
-             {"old", "fedcba9876543210fedcba9876543210", 32}},
+    .keys = {{"new", "0123456789abcdef0123456789abcdef", 32}, {"old", "fedcba9876543210fedcba9876543210", 32}},
 };
 static const struct identity alice = {
     .user_id = 42,
@@ -62,8 +61,7 @@ static void test_what_was_issued_is_verified(void **state)
 
 static void test_two_tokens_of_one_second_differ(void **state)
 {
-    char *a = token_issue(&ring, "parley", &alice, 60),
-         *b = token_issue(&ring, "parley", &alice, 60);
+    char *a = token_issue(&ring, "parley", &alice, 60), *b = token_issue(&ring, "parley", &alice, 60);
     (void)state;
     assert_string_not_equal(a, b);
     free(a);
@@ -98,15 +96,12 @@ static void test_a_token_without_a_row_behind_it_is_refused(void **state)
 
 static void test_the_first_key_signs_and_all_verify(void **state)
 {
-    struct keyring old_only = {.count = 1, .keys = {ring.keys[1]}},
-                   new_only = {.count = 1, .keys = {ring.keys[0]}};
+    struct keyring old_only = {.count = 1, .keys = {ring.keys[1]}}, new_only = {.count = 1, .keys = {ring.keys[0]}};
     struct identity who;
     (void)state;
     char *text = token_issue(&old_only, "parley", &alice, 60);
-    assert_int_equal(token_verify(&ring, "parley", text, &who),
-                     OK); /* issued before the rotation */
-    assert_int_equal(token_verify(&new_only, "parley", text, &who),
-                     ERR_UNAUTHORIZED); /* key withdrawn */
+    assert_int_equal(token_verify(&ring, "parley", text, &who), OK);                   /* issued before the rotation */
+    assert_int_equal(token_verify(&new_only, "parley", text, &who), ERR_UNAUTHORIZED); /* key withdrawn */
     free(text);
     text = token_issue(&ring, "parley", &alice, 60);
     assert_int_equal(token_verify(&new_only, "parley", text, &who), OK);
@@ -120,8 +115,7 @@ static void test_a_known_kid_with_another_secret_is_refused(void **state)
     (void)state;
     forged.keys[0].secret[31] ^= 1;
     assert_int_equal(verify_taken(token_issue(&forged, "parley", &alice, 60)), ERR_UNAUTHORIZED);
-    memcpy(&forged.keys[0], &ring.keys[1],
-           sizeof forged.keys[0]); /* one of our secrets, another's name */
+    memcpy(&forged.keys[0], &ring.keys[1], sizeof forged.keys[0]); /* one of our secrets, another's name */
     strcpy(forged.keys[0].id, "new");
     assert_int_equal(verify_taken(token_issue(&forged, "parley", &alice, 60)), ERR_UNAUTHORIZED);
 }
@@ -161,8 +155,7 @@ static char *sign(jwt_t *jwt)
 
 static void test_every_claim_has_to_be_there(void **state)
 {
-    static const char *const names[] = {"iss",     "sub", "user_id", "username", "sid",
-                                        "dialect", "iat", "exp",     "jti"};
+    static const char *const names[] = {"iss", "sub", "user_id", "username", "sid", "dialect", "iat", "exp", "jti"};
     (void)state;
     assert_int_equal(verify_taken(sign(claims(NULL))), OK);
     for (size_t i = 0; i < LENGTH(names); i++) {
@@ -211,10 +204,8 @@ static void test_the_algorithm_is_pinned(void **state)
 {
     (void)state;
     assert_int_equal(verify_taken(sign_with(claims(NULL), JWT_ALG_NONE, NULL)), ERR_UNAUTHORIZED);
-    assert_int_equal(verify_taken(sign_with(claims(NULL), JWT_ALG_HS384, &ring.keys[0])),
-                     ERR_UNAUTHORIZED);
-    assert_int_equal(verify_taken(sign_with(claims(NULL), JWT_ALG_HS512, &ring.keys[0])),
-                     ERR_UNAUTHORIZED);
+    assert_int_equal(verify_taken(sign_with(claims(NULL), JWT_ALG_HS384, &ring.keys[0])), ERR_UNAUTHORIZED);
+    assert_int_equal(verify_taken(sign_with(claims(NULL), JWT_ALG_HS512, &ring.keys[0])), ERR_UNAUTHORIZED);
 }
 
 static void test_the_kid_has_to_be_one_of_ours(void **state)
@@ -251,8 +242,7 @@ static void test_a_payload_under_another_signature_is_refused(void **state)
 static void test_any_changed_character_is_noticed(void **state)
 {
     char *text = token_issue(&ring, "parley", &alice, 60);
-    size_t last =
-        strlen(text) - 1; /* its low bits are padding: another character may decode alike */
+    size_t last = strlen(text) - 1; /* its low bits are padding: another character may decode alike */
     (void)state;
     for (size_t i = 0; i < last; i++) {
         char was = text[i];
@@ -315,12 +305,10 @@ static void test_dialects_have_names(void **state)
         assert_int_equal(back, d);
     }
     enum dialect untouched = DIALECT_ROOMS;
-    assert_false(dialect_parse("", &untouched) || dialect_parse("dm ", &untouched) ||
-                 dialect_parse("DM", &untouched));
+    assert_false(dialect_parse("", &untouched) || dialect_parse("dm ", &untouched) || dialect_parse("DM", &untouched));
     assert_int_equal(untouched, DIALECT_ROOMS);
     assert_true(dialect_integers(DIALECT_P2P) && dialect_integers(DIALECT_ROOMS));
-    assert_false(dialect_integers(DIALECT_DM) || dialect_integers(DIALECT_CONV) ||
-                 dialect_integers(DIALECT_GROUPS));
+    assert_false(dialect_integers(DIALECT_DM) || dialect_integers(DIALECT_CONV) || dialect_integers(DIALECT_GROUPS));
 }
 
 int main(void)

@@ -32,8 +32,7 @@ static void length_is(rule validate, char c, size_t least, size_t most, enum err
 static void test_usernames(void **state)
 {
     static const char *const good[] = {"bob", "Bob.Smith-2_", "...", "007"};
-    static const char *const bad[] = {"",     "ab",    "a b", "bob!", "b@b", "bj" E_ACUTE "rn",
-                                      " bob", "bob\n", "a/b"};
+    static const char *const bad[] = {"", "ab", "a b", "bob!", "b@b", "bj" E_ACUTE "rn", " bob", "bob\n", "a/b"};
     (void)state;
     all_are(validate_username, good, LENGTH(good), OK);
     all_are(validate_username, bad, LENGTH(bad), ERR_USERNAME_INVALID);
@@ -53,13 +52,8 @@ static void test_alphanumeric_usernames_have_no_punctuation(void **state)
 static void test_email_addresses(void **state)
 {
     static const char *const good[] = {
-        "a@b.c",
-        "first.last+tag@example.org",
-        "!#$%&'*+-/=?^_`{|}~@example.org",
-        "x@1.2.3.4",
-        "x@a-b.example",
-        "X@EXAMPLE.ORG",
-        "x@xn--bcher-kva.example",
+        "a@b.c",         "first.last+tag@example.org", "!#$%&'*+-/=?^_`{|}~@example.org", "x@1.2.3.4", "x@a-b.example",
+        "X@EXAMPLE.ORG", "x@xn--bcher-kva.example",
     };
     static const char *const bad[] = {
         "",
@@ -129,10 +123,8 @@ static void test_passwords_count_characters_below_and_bytes_above(void **state)
     (void)state;
     length_is(validate_password, 'x', 8, 72, ERR_PASSWORD_WEAK);
     assert_int_equal(validate_password(text_of("        ")), OK);
-    assert_int_equal(validate_password(text_of(SMILE SMILE)),
-                     ERR_PASSWORD_WEAK); /* 8 bytes, 2 characters */
-    assert_int_equal(validate_password(text_of(SMILE SMILE SMILE SMILE SMILE SMILE SMILE SMILE)),
-                     OK);
+    assert_int_equal(validate_password(text_of(SMILE SMILE)), ERR_PASSWORD_WEAK); /* 8 bytes, 2 characters */
+    assert_int_equal(validate_password(text_of(SMILE SMILE SMILE SMILE SMILE SMILE SMILE SMILE)), OK);
     assert_int_equal(validate_password(text_of("")), ERR_PASSWORD_WEAK);
 }
 
@@ -202,8 +194,7 @@ static void test_media_urls_are_http_or_https(void **state)
 
 static void test_client_keys_are_printable(void **state)
 {
-    static const char *const good[] = {"1", "a b", "f47ac10b-58cc-4372-a567-0e02b2c3d479", E_ACUTE,
-                                       "\"{}\\"};
+    static const char *const good[] = {"1", "a b", "f47ac10b-58cc-4372-a567-0e02b2c3d479", E_ACUTE, "\"{}\\"};
     static const char *const bad[] = {"", "a\n", "\t", "\x1f", "\x7f", "\xc3", "a\xff"};
     (void)state;
     all_are(validate_client_key, good, LENGTH(good), OK);

@@ -8,10 +8,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#include <cmocka.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
+#include <cmocka.h>
 
 /* The n-th millisecond of our day, 0x019000000000 ms after the epoch. */
 #define MS(n) (1717986918400000 + (n)*1000)
@@ -192,12 +192,11 @@ static void test_problem_has_the_rfc_members_and_error_and_code(void **state)
 
 /* ---- dm ---- */
 
-#define DM_ALICE                                                                                   \
-    "{'id': '#10.1', 'username': 'alice', 'email': 'alice@example.org',"                           \
-    " 'display_name': 'Alice A.', 'is_active': true, 'email_verified': false,"                     \
+#define DM_ALICE                                                                                                       \
+    "{'id': '#10.1', 'username': 'alice', 'email': 'alice@example.org',"                                               \
+    " 'display_name': 'Alice A.', 'is_active': true, 'email_verified': false,"                                         \
     " 'created_at': '@1', 'updated_at': '@9'}"
-#define DM_TOKENS                                                                                  \
-    "'access_token': 'AAA', 'refresh_token': 'RRR', 'token_type': 'bearer', 'expires_in': 3600"
+#define DM_TOKENS "'access_token': 'AAA', 'refresh_token': 'RRR', 'token_type': 'bearer', 'expires_in': 3600"
 
 static void test_dm_account(void **state)
 {
@@ -217,26 +216,24 @@ static void test_dm_message_and_conversation(void **state)
 {
     (void)state;
     struct message m = direct_message();
-    assert_shows(view_dm_message(&m),
-                 "{'id': '#30.6', 'sender_id': '#10.1', 'sender_username': 'alice',"
-                 " 'recipient_id': '#11.2', 'content': 'Grüße', 'created_at': '@6'}");
-    assert_shows(view_dm_conversation(&bob, &m),
-                 "{'user_id': '#11.2', 'username': 'bob', 'last_message': 'Grüße',"
-                 " 'last_at': '@6'}");
+    assert_shows(view_dm_message(&m), "{'id': '#30.6', 'sender_id': '#10.1', 'sender_username': 'alice',"
+                                      " 'recipient_id': '#11.2', 'content': 'Grüße', 'created_at': '@6'}");
+    assert_shows(view_dm_conversation(&bob, &m), "{'user_id': '#11.2', 'username': 'bob', 'last_message': 'Grüße',"
+                                                 " 'last_at': '@6'}");
 }
 
 /* ---- conv ---- */
 
-#define CONV_DIRECT                                                                                \
-    "{'id': '#30.6', 'conversation_id': '#20.3', 'sender_id': '#10.1',"                            \
-    " 'sender_username': 'alice', 'recipient_id': '#11.2', 'body': 'Grüße',"                     \
-    " 'content': 'Grüße', 'media_url': null, 'client_msg_id': null, 'created_at': '@6',"         \
+#define CONV_DIRECT                                                                                                    \
+    "{'id': '#30.6', 'conversation_id': '#20.3', 'sender_id': '#10.1',"                                                \
+    " 'sender_username': 'alice', 'recipient_id': '#11.2', 'body': 'Grüße',"                                         \
+    " 'content': 'Grüße', 'media_url': null, 'client_msg_id': null, 'created_at': '@6',"                             \
     " 'edited_at': null}"
-#define CONV_BOB                                                                                   \
-    "{'id': '#11.2', 'username': 'bob', 'display_name': 'Bob', 'is_active': false,"                \
+#define CONV_BOB                                                                                                       \
+    "{'id': '#11.2', 'username': 'bob', 'display_name': 'Bob', 'is_active': false,"                                    \
     " 'created_at': '@2', 'updated_at': '@2'}"
-#define CONV_ALICE                                                                                 \
-    "{'id': '#10.1', 'username': 'alice', 'display_name': 'Alice A.', 'is_active': true,"          \
+#define CONV_ALICE                                                                                                     \
+    "{'id': '#10.1', 'username': 'alice', 'display_name': 'Alice A.', 'is_active': true,"                              \
     " 'created_at': '@1', 'updated_at': '@9'}"
 
 static void test_conv_message_has_body_and_content(void **state)
@@ -244,16 +241,14 @@ static void test_conv_message_has_body_and_content(void **state)
     (void)state;
     struct message d = direct_message(), g = group_message(), media = media_alone();
     assert_shows(view_conv_message(&d), CONV_DIRECT);
-    assert_shows(view_conv_message(&g),
-                 "{'id': '#31.7', 'conversation_id': '#21.4', 'sender_id': '#11.2',"
-                 " 'sender_username': 'bob', 'body': 'look', 'content': 'look',"
-                 " 'media_url': 'https://example.org/a.png', 'client_msg_id': 'key-1',"
-                 " 'created_at': '@7', 'edited_at': '@8'}");
-    assert_shows(view_conv_message(&media),
-                 "{'id': '#30.6', 'conversation_id': '#20.3', 'sender_id': '#10.1',"
-                 " 'sender_username': 'alice', 'recipient_id': '#11.2', 'body': '',"
-                 " 'content': '', 'media_url': 'https://example.org/a.png',"
-                 " 'client_msg_id': null, 'created_at': '@6', 'edited_at': null}");
+    assert_shows(view_conv_message(&g), "{'id': '#31.7', 'conversation_id': '#21.4', 'sender_id': '#11.2',"
+                                        " 'sender_username': 'bob', 'body': 'look', 'content': 'look',"
+                                        " 'media_url': 'https://example.org/a.png', 'client_msg_id': 'key-1',"
+                                        " 'created_at': '@7', 'edited_at': '@8'}");
+    assert_shows(view_conv_message(&media), "{'id': '#30.6', 'conversation_id': '#20.3', 'sender_id': '#10.1',"
+                                            " 'sender_username': 'alice', 'recipient_id': '#11.2', 'body': '',"
+                                            " 'content': '', 'media_url': 'https://example.org/a.png',"
+                                            " 'client_msg_id': null, 'created_at': '@6', 'edited_at': null}");
 }
 
 static void test_conv_conversation_of_either_type(void **state)
@@ -263,15 +258,14 @@ static void test_conv_conversation_of_either_type(void **state)
     struct conversation c = pair, ownerless = team;
     c.last = &m;
     c.unread = 5000000000;
-    assert_shows(view_conv_conversation(&c),
-                 "{'id': '#20.3', 'type': 'direct', 'name': null, 'owner_id': null,"
-                 " 'participants': ["
-                 "  {'user_id': '#10.1', 'username': 'alice', 'display_name': 'Alice A.',"
-                 "   'role': 'member', 'joined_at': '@3'},"
-                 "  {'user_id': '#11.2', 'username': 'bob', 'display_name': 'Bob',"
-                 "   'role': 'member', 'joined_at': '@3'}],"
-                 " 'last_message': " CONV_DIRECT ", 'unread_count': 5000000000,"
-                 " 'created_at': '@3', 'updated_at': '@6'}");
+    assert_shows(view_conv_conversation(&c), "{'id': '#20.3', 'type': 'direct', 'name': null, 'owner_id': null,"
+                                             " 'participants': ["
+                                             "  {'user_id': '#10.1', 'username': 'alice', 'display_name': 'Alice A.',"
+                                             "   'role': 'member', 'joined_at': '@3'},"
+                                             "  {'user_id': '#11.2', 'username': 'bob', 'display_name': 'Bob',"
+                                             "   'role': 'member', 'joined_at': '@3'}],"
+                                             " 'last_message': " CONV_DIRECT ", 'unread_count': 5000000000,"
+                                             " 'created_at': '@3', 'updated_at': '@6'}");
     assert_shows(view_conv_conversation(&team),
                  "{'id': '#21.4', 'type': 'group', 'name': 'Team', 'owner_id': '#11.2',"
                  " 'participants': ["
@@ -299,15 +293,13 @@ static void test_conv_people_come_without_email(void **state)
                         .conversation_created_at = MS(3),
                         .created_at = MS(5),
                         .updated_at = MS(6)};
-    struct invitation i = {
-        .id = 41, .from = alice, .to = bob, .created_at = MS(7), .updated_at = MS(8)};
+    struct invitation i = {.id = 41, .from = alice, .to = bob, .created_at = MS(7), .updated_at = MS(8)};
     assert_shows(view_conv_user(&alice), CONV_ALICE);
     assert_shows(view_conv_contact(&c), "{'id': '#40.5', 'other_user': " CONV_BOB ","
                                         " 'conversation_id': '#20.3',"
                                         " 'created_at': '@5', 'updated_at': '@6'}");
-    assert_shows(view_conv_invitation(&i),
-                 "{'id': '#41.7', 'from_user': " CONV_ALICE ", 'to_user': " CONV_BOB ","
-                 " 'created_at': '@7', 'updated_at': '@8'}");
+    assert_shows(view_conv_invitation(&i), "{'id': '#41.7', 'from_user': " CONV_ALICE ", 'to_user': " CONV_BOB ","
+                                           " 'created_at': '@7', 'updated_at': '@8'}");
 }
 
 static void test_conv_delivery_and_frame(void **state)
@@ -315,21 +307,18 @@ static void test_conv_delivery_and_frame(void **state)
     (void)state;
     struct delivery read = {11, MS(2), "read", MS(7), MS(8)};
     struct delivery sent = {11, MS(2), "sent", TIME_NONE, TIME_NONE};
-    assert_shows(view_conv_delivery(&read),
-                 "{'user_id': '#11.2', 'status': 'read', 'delivered_at': '@7',"
-                 " 'read_at': '@8'}");
-    assert_shows(view_conv_delivery(&sent),
-                 "{'user_id': '#11.2', 'status': 'sent', 'delivered_at': null,"
-                 " 'read_at': null}");
-    assert_shows(view_conv_frame("message", json_tokener_parse("{'a': 1}")),
-                 "{'type': 'message', 'data': {'a': 1}}");
+    assert_shows(view_conv_delivery(&read), "{'user_id': '#11.2', 'status': 'read', 'delivered_at': '@7',"
+                                            " 'read_at': '@8'}");
+    assert_shows(view_conv_delivery(&sent), "{'user_id': '#11.2', 'status': 'sent', 'delivered_at': null,"
+                                            " 'read_at': null}");
+    assert_shows(view_conv_frame("message", json_tokener_parse("{'a': 1}")), "{'type': 'message', 'data': {'a': 1}}");
     assert_shows(view_conv_frame("pong", NULL), "{'type': 'pong'}");
 }
 
 /* ---- p2p ---- */
 
-#define P2P_DIRECT                                                                                 \
-    "'id': 30, 'sender_id': 10, 'recipient_id': 11, 'type': 'text', 'content': 'Grüße',"         \
+#define P2P_DIRECT                                                                                                     \
+    "'id': 30, 'sender_id': 10, 'recipient_id': 11, 'type': 'text', 'content': 'Grüße',"                             \
     " 'media_url': '', 'timestamp': '@6'"
 #define P2P_ALICE "'id': 10, 'username': 'alice', 'display_name': 'Alice A.', 'created_at': '@1'"
 #define P2P_BOB   "'id': 11, 'username': 'bob', 'display_name': 'Bob', 'created_at': '@2'"
@@ -339,10 +328,9 @@ static void test_p2p_message_names_the_person_or_the_group(void **state)
     (void)state;
     struct message d = direct_message(), g = group_message(), media = media_alone();
     assert_shows(view_p2p_message(&d, "PENDING"), "{" P2P_DIRECT ", 'status': 'PENDING'}");
-    assert_shows(view_p2p_message(&g, "SENT"),
-                 "{'id': 31, 'sender_id': 11, 'recipient_id': 21, 'type': 'image',"
-                 " 'content': 'look', 'media_url': 'https://example.org/a.png',"
-                 " 'timestamp': '@7', 'status': 'SENT', 'group_id': 21}");
+    assert_shows(view_p2p_message(&g, "SENT"), "{'id': 31, 'sender_id': 11, 'recipient_id': 21, 'type': 'image',"
+                                               " 'content': 'look', 'media_url': 'https://example.org/a.png',"
+                                               " 'timestamp': '@7', 'status': 'SENT', 'group_id': 21}");
     assert_shows(view_p2p_message(&media, "SENT"),
                  "{'id': 30, 'sender_id': 10, 'recipient_id': 11, 'type': 'text', 'content': '',"
                  " 'media_url': 'https://example.org/a.png', 'timestamp': '@6',"
@@ -373,13 +361,12 @@ static void test_p2p_account(void **state)
                  "{'id': 10, 'username': 'alice', 'email': 'alice@example.org',"
                  " 'created_at': '@1', 'message': 'User registered successfully',"
                  " 'token': 'AAA'}");
-    assert_shows(view_p2p_login(&alice, &one_token),
-                 "{'message': 'Login successful', 'token': 'AAA',"
-                 " 'user': {" P2P_ALICE ", 'email': 'alice@example.org'}}");
+    assert_shows(view_p2p_login(&alice, &one_token), "{'message': 'Login successful', 'token': 'AAA',"
+                                                     " 'user': {" P2P_ALICE ", 'email': 'alice@example.org'}}");
 }
 
-#define P2P_MEMBERS                                                                                \
-    "[{" P2P_BOB ", 'user_id': 11, 'role': 'owner', 'joined_at': '@4'},"                           \
+#define P2P_MEMBERS                                                                                                    \
+    "[{" P2P_BOB ", 'user_id': 11, 'role': 'owner', 'joined_at': '@4'},"                                               \
     " {" P2P_ALICE ", 'user_id': 10, 'role': 'member', 'joined_at': '@5'}]"
 
 static void test_p2p_group_shows_its_members_where_they_are_known(void **state)
@@ -389,13 +376,11 @@ static void test_p2p_group_shows_its_members_where_they_are_known(void **state)
     bare.people = NULL;
     bare.people_count = 0;
     bare.owner_id = 0;
-    assert_shows(view_p2p_group(&team),
-                 "{'id': 21, 'group_id': 21, 'name': 'Team', 'owner_id': 11, 'created_at': '@4',"
-                 " 'members': " P2P_MEMBERS "}");
+    assert_shows(view_p2p_group(&team), "{'id': 21, 'group_id': 21, 'name': 'Team', 'owner_id': 11, 'created_at': '@4',"
+                                        " 'members': " P2P_MEMBERS "}");
     assert_shows(view_p2p_group(&bare),
                  "{'id': 21, 'group_id': 21, 'name': 'Team', 'owner_id': null, 'created_at': '@4'}");
-    assert_shows(view_p2p_member(&team_people[0]),
-                 "{" P2P_BOB ", 'user_id': 11, 'role': 'owner', 'joined_at': '@4'}");
+    assert_shows(view_p2p_member(&team_people[0]), "{" P2P_BOB ", 'user_id': 11, 'role': 'owner', 'joined_at': '@4'}");
 }
 
 static void test_p2p_welcome_is_of_now(void **state)
@@ -412,11 +397,11 @@ static void test_p2p_welcome_is_of_now(void **state)
 
 /* ---- rooms ---- */
 
-#define ROOMS_ALICE_MEMBERS                                                                        \
-    "'id': 10, 'username': 'alice', 'is_active': true,"                                            \
+#define ROOMS_ALICE_MEMBERS                                                                                            \
+    "'id': 10, 'username': 'alice', 'is_active': true,"                                                                \
     " 'created_at': '@1', 'updated_at': '@9'"
-#define ROOMS_BOB_MEMBERS                                                                          \
-    "'id': 11, 'username': 'bob', 'is_active': false,"                                             \
+#define ROOMS_BOB_MEMBERS                                                                                              \
+    "'id': 11, 'username': 'bob', 'is_active': false,"                                                                 \
     " 'created_at': '@2', 'updated_at': '@2'"
 #define ROOMS_ALICE "{" ROOMS_ALICE_MEMBERS "}"
 #define ROOMS_BOB   "{" ROOMS_BOB_MEMBERS "}"
@@ -431,12 +416,10 @@ static void test_rooms_account_has_exactly_the_documents_members(void **state)
 static void test_rooms_invitation_and_contact(void **state)
 {
     (void)state;
-    struct invitation i = {
-        .id = 41, .from = alice, .to = bob, .created_at = MS(7), .updated_at = MS(8)};
+    struct invitation i = {.id = 41, .from = alice, .to = bob, .created_at = MS(7), .updated_at = MS(8)};
     struct contact c = {.id = 40, .other = bob, .created_at = MS(5), .updated_at = MS(6)};
-    assert_shows(view_rooms_invitation(&i),
-                 "{'id': 41, 'from_user': " ROOMS_ALICE ", 'to_user': " ROOMS_BOB ","
-                 " 'created_at': '@7', 'updated_at': '@8'}");
+    assert_shows(view_rooms_invitation(&i), "{'id': 41, 'from_user': " ROOMS_ALICE ", 'to_user': " ROOMS_BOB ","
+                                            " 'created_at': '@7', 'updated_at': '@8'}");
     assert_shows(view_rooms_contact(&c), "{'id': 40, 'other_user': " ROOMS_BOB ","
                                          " 'created_at': '@5', 'updated_at': '@6'}");
 }
@@ -445,38 +428,32 @@ static void test_rooms_direct_is_a_system_room_without_name_and_owner(void **sta
 {
     (void)state;
     struct conversation left = team;
-    assert_shows(view_rooms_room(&pair),
-                 "{'id': 20, 'name': null, 'owner': null, 'is_system': true, 'members': ["
-                 "  {" ROOMS_ALICE_MEMBERS ", 'role': 'member', 'joined_at': '@3'},"
-                 "  {" ROOMS_BOB_MEMBERS ", 'role': 'member', 'joined_at': '@3'}],"
-                 " 'created_at': '@3', 'updated_at': '@6'}");
-    assert_shows(view_rooms_room(&team),
-                 "{'id': 21, 'name': 'Team', 'owner': " ROOMS_BOB ", 'is_system': false,"
-                 " 'members': ["
-                 "  {" ROOMS_BOB_MEMBERS ", 'role': 'owner', 'joined_at': '@4'},"
-                 "  {" ROOMS_ALICE_MEMBERS ", 'role': 'member', 'joined_at': '@5'}],"
-                 " 'created_at': '@4', 'updated_at': '@7'}");
+    assert_shows(view_rooms_room(&pair), "{'id': 20, 'name': null, 'owner': null, 'is_system': true, 'members': ["
+                                         "  {" ROOMS_ALICE_MEMBERS ", 'role': 'member', 'joined_at': '@3'},"
+                                         "  {" ROOMS_BOB_MEMBERS ", 'role': 'member', 'joined_at': '@3'}],"
+                                         " 'created_at': '@3', 'updated_at': '@6'}");
+    assert_shows(view_rooms_room(&team), "{'id': 21, 'name': 'Team', 'owner': " ROOMS_BOB ", 'is_system': false,"
+                                         " 'members': ["
+                                         "  {" ROOMS_BOB_MEMBERS ", 'role': 'owner', 'joined_at': '@4'},"
+                                         "  {" ROOMS_ALICE_MEMBERS ", 'role': 'member', 'joined_at': '@5'}],"
+                                         " 'created_at': '@4', 'updated_at': '@7'}");
     left.people_count = 0;
-    assert_shows(view_rooms_room(&left),
-                 "{'id': 21, 'name': 'Team', 'owner': null, 'is_system': false, 'members': [],"
-                 " 'created_at': '@4', 'updated_at': '@7'}");
+    assert_shows(view_rooms_room(&left), "{'id': 21, 'name': 'Team', 'owner': null, 'is_system': false, 'members': [],"
+                                         " 'created_at': '@4', 'updated_at': '@7'}");
 }
 
 static void test_rooms_message_moves_updated_at_when_edited(void **state)
 {
     (void)state;
     struct message d = direct_message(), g = group_message(), media = media_alone();
-    assert_shows(view_rooms_message(&d),
-                 "{'id': 30, 'room_id': 20, 'sender': " ROOMS_ALICE ", 'content': 'Grüße',"
-                 " 'edited_at': null, 'created_at': '@6', 'updated_at': '@6'}");
-    assert_shows(view_rooms_message(&g),
-                 "{'id': 31, 'room_id': 21, 'sender': " ROOMS_BOB ", 'content': 'look',"
-                 " 'media_url': 'https://example.org/a.png', 'edited_at': '@8',"
-                 " 'created_at': '@7', 'updated_at': '@8'}");
-    assert_shows(view_rooms_message(&media),
-                 "{'id': 30, 'room_id': 20, 'sender': " ROOMS_ALICE ", 'content': '',"
-                 " 'media_url': 'https://example.org/a.png', 'edited_at': null,"
-                 " 'created_at': '@6', 'updated_at': '@6'}");
+    assert_shows(view_rooms_message(&d), "{'id': 30, 'room_id': 20, 'sender': " ROOMS_ALICE ", 'content': 'Grüße',"
+                                         " 'edited_at': null, 'created_at': '@6', 'updated_at': '@6'}");
+    assert_shows(view_rooms_message(&g), "{'id': 31, 'room_id': 21, 'sender': " ROOMS_BOB ", 'content': 'look',"
+                                         " 'media_url': 'https://example.org/a.png', 'edited_at': '@8',"
+                                         " 'created_at': '@7', 'updated_at': '@8'}");
+    assert_shows(view_rooms_message(&media), "{'id': 30, 'room_id': 20, 'sender': " ROOMS_ALICE ", 'content': '',"
+                                             " 'media_url': 'https://example.org/a.png', 'edited_at': null,"
+                                             " 'created_at': '@6', 'updated_at': '@6'}");
 }
 
 /* ---- groups ---- */
@@ -490,9 +467,8 @@ static void test_groups_account_shows_created_at_only_at_registration(void **sta
     assert_shows(view_groups_login(&alice, &both_tokens),
                  "{'user': {'id': '#10.1', 'username': 'alice', 'email': 'alice@example.org'},"
                  " 'access_token': 'AAA', 'refresh_token': 'RRR'}");
-    assert_shows(view_groups_login(&bob, &both_tokens),
-                 "{'user': {'id': '#11.2', 'username': 'bob', 'email': null},"
-                 " 'access_token': 'AAA', 'refresh_token': 'RRR'}");
+    assert_shows(view_groups_login(&bob, &both_tokens), "{'user': {'id': '#11.2', 'username': 'bob', 'email': null},"
+                                                        " 'access_token': 'AAA', 'refresh_token': 'RRR'}");
 }
 
 static void test_groups_conversation_and_group_name_people_by_id(void **state)
@@ -501,39 +477,32 @@ static void test_groups_conversation_and_group_name_people_by_id(void **state)
     struct conversation ownerless = team;
     ownerless.owner_id = 0;
     ownerless.people_count = 1;
-    assert_shows(view_groups_conversation(&pair),
-                 "{'id': '#20.3', 'participants': ['#10.1', '#11.2'],"
-                 " 'created_at': '@3', 'updated_at': '@6'}");
+    assert_shows(view_groups_conversation(&pair), "{'id': '#20.3', 'participants': ['#10.1', '#11.2'],"
+                                                  " 'created_at': '@3', 'updated_at': '@6'}");
     assert_shows(view_groups_group(&team), "{'id': '#21.4', 'name': 'Team', 'created_by': '#11.2',"
                                            " 'members': ['#11.2', '#10.1'], 'created_at': '@4'}");
-    assert_shows(view_groups_group(&ownerless),
-                 "{'id': '#21.4', 'name': 'Team', 'created_by': null,"
-                 " 'members': ['#11.2'], 'created_at': '@4'}");
+    assert_shows(view_groups_group(&ownerless), "{'id': '#21.4', 'name': 'Team', 'created_by': null,"
+                                                " 'members': ['#11.2'], 'created_at': '@4'}");
 }
 
 static void test_groups_message_has_one_place_and_its_frame_both(void **state)
 {
     (void)state;
     struct message d = direct_message(), g = group_message(), media = media_alone();
-    assert_shows(view_groups_message(&d),
-                 "{'id': '#30.6', 'sender_id': '#10.1',"
-                 " 'conversation_id': '#20.3', 'content': 'Grüße', 'created_at': '@6'}");
-    assert_shows(view_groups_message(&g),
-                 "{'id': '#31.7', 'sender_id': '#11.2', 'group_id': '#21.4',"
-                 " 'content': 'look', 'media_url': 'https://example.org/a.png',"
-                 " 'created_at': '@7'}");
-    assert_shows(view_groups_message(&media),
-                 "{'id': '#30.6', 'sender_id': '#10.1',"
-                 " 'conversation_id': '#20.3', 'content': '',"
-                 " 'media_url': 'https://example.org/a.png', 'created_at': '@6'}");
-    assert_shows(view_groups_frame(&d),
-                 "{'type': 'message', 'data': {'id': '#30.6', 'sender_id': '#10.1',"
-                 " 'conversation_id': '#20.3', 'group_id': null, 'content': 'Grüße',"
-                 " 'created_at': '@6'}}");
-    assert_shows(view_groups_frame(&g),
-                 "{'type': 'message', 'data': {'id': '#31.7', 'sender_id': '#11.2',"
-                 " 'conversation_id': null, 'group_id': '#21.4', 'content': 'look',"
-                 " 'media_url': 'https://example.org/a.png', 'created_at': '@7'}}");
+    assert_shows(view_groups_message(&d), "{'id': '#30.6', 'sender_id': '#10.1',"
+                                          " 'conversation_id': '#20.3', 'content': 'Grüße', 'created_at': '@6'}");
+    assert_shows(view_groups_message(&g), "{'id': '#31.7', 'sender_id': '#11.2', 'group_id': '#21.4',"
+                                          " 'content': 'look', 'media_url': 'https://example.org/a.png',"
+                                          " 'created_at': '@7'}");
+    assert_shows(view_groups_message(&media), "{'id': '#30.6', 'sender_id': '#10.1',"
+                                              " 'conversation_id': '#20.3', 'content': '',"
+                                              " 'media_url': 'https://example.org/a.png', 'created_at': '@6'}");
+    assert_shows(view_groups_frame(&d), "{'type': 'message', 'data': {'id': '#30.6', 'sender_id': '#10.1',"
+                                        " 'conversation_id': '#20.3', 'group_id': null, 'content': 'Grüße',"
+                                        " 'created_at': '@6'}}");
+    assert_shows(view_groups_frame(&g), "{'type': 'message', 'data': {'id': '#31.7', 'sender_id': '#11.2',"
+                                        " 'conversation_id': null, 'group_id': '#21.4', 'content': 'look',"
+                                        " 'media_url': 'https://example.org/a.png', 'created_at': '@7'}}");
 }
 
 int main(void)

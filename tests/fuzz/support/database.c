@@ -51,8 +51,8 @@ static int unit_count;
 static struct pgpipe_owner listener;
 bool database_up = true;
 
-struct pgpipe *__wrap_pgpipe_new(struct ev_loop *loop, const struct config *config, const char *url,
-                                 const char *name, struct pgpipe_owner owner)
+struct pgpipe *__wrap_pgpipe_new(struct ev_loop *loop, const struct config *config, const char *url, const char *name,
+                                 struct pgpipe_owner owner)
 {
     struct pgpipe *p = calloc(1, sizeof *p);
     CHECK(p && loop && config && url && name);
@@ -79,8 +79,7 @@ int __wrap_pgpipe_backlog(const struct pgpipe *p)
     return unit_count;
 }
 
-enum error __wrap_pgpipe_submit(struct pgpipe *p, const struct query *queries, int count, pgpipe_done *done,
-                                void *arg)
+enum error __wrap_pgpipe_submit(struct pgpipe *p, const struct query *queries, int count, pgpipe_done *done, void *arg)
 {
     CHECK(p && count > 0 && count <= PGPIPE_UNIT);
     if (!database_up || unit_count == UNITS_MOST)
@@ -172,8 +171,7 @@ enum error __wrap_db_execute(struct db *db, const struct query *q)
 }
 
 /* Every token's session stands. */
-enum error __wrap_session_user(struct db *db, struct arena *a, int64_t session_id, int64_t user_id,
-                               struct user *out)
+enum error __wrap_session_user(struct db *db, struct arena *a, int64_t session_id, int64_t user_id, struct user *out)
 {
     (void)db;
     (void)a;

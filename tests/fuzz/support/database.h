@@ -5,10 +5,10 @@
 #define PARLEY_FUZZ_DATABASE_H
 
 enum answer {
-    ANSWER_ROW,     /* a row, for the statements whose columns are known here; else as ANSWER_AWAY */
-    ANSWER_AWAY,    /* ERR_UNAVAILABLE */
-    ANSWER_FAILED,  /* ERR_INTERNAL */
-    ANSWER_KEY,     /* the client key is taken at the same moment */
+    ANSWER_ROW,    /* a row, for the statements whose columns are known here; else as ANSWER_AWAY */
+    ANSWER_AWAY,   /* ERR_UNAVAILABLE */
+    ANSWER_FAILED, /* ERR_INTERNAL */
+    ANSWER_KEY,    /* the client key is taken at the same moment */
     ANSWERS
 };
 
