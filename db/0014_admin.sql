@@ -97,3 +97,10 @@ BEGIN
     DELETE FROM sessions WHERE user_id = in_user;
     RETURN true;
 END $$;
+
+-- As in 0005, but what the site keeps beside ours, under a role of its own, is not ours to export or replace.
+CREATE OR REPLACE VIEW kept_tables AS
+SELECT t.oid, t.relname::text AS name FROM pg_class t
+ WHERE t.relnamespace = current_schema()::regnamespace AND t.relkind = 'r' AND t.relpersistence = 'p'
+   AND t.relowner = (SELECT m.relowner FROM pg_class m WHERE m.oid = 'schema_migrations'::regclass)
+   AND t.relname <> 'schema_migrations';

@@ -84,6 +84,22 @@ def test_imported_server_exports_the_same(module_stack, talk, empty, tmp_path):
     assert {"users", "sessions", "conversations", "participants", "messages", "events", "contacts", "invitations"} <= tables
 
 
+def test_tables_of_the_site_are_neither_exported_nor_replaced(module_stack, talk, empty):
+    url, lines = empty(), export(module_stack)
+    run_sql(module_stack, "CREATE ROLE wiki")
+    try:
+        for database in ("parley", name_of(url)):
+            run_sql(module_stack, "CREATE TABLE pages (id int PRIMARY KEY); INSERT INTO pages VALUES (1); ALTER TABLE pages OWNER TO wiki",
+                    database)
+        assert export(module_stack)[1:] == lines[1:]
+        ctl.ask(module_stack, "import", stdin="\n".join(lines), env={"DATABASE_URL": url})
+        assert run_sql(module_stack, "SELECT id FROM pages", name_of(url)) == [(1,)]
+    finally:
+        for database in ("parley", name_of(url)):
+            run_sql(module_stack, "DROP TABLE IF EXISTS pages", database)
+        run_sql(module_stack, "DROP ROLE wiki")
+
+
 def test_import_leaves_a_server_that_is_not_empty_alone(module_stack, talk):
     lines = export(module_stack)
     done = ctl.run(module_stack, "import", stdin="\n".join(lines))
