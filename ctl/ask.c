@@ -67,7 +67,7 @@ int ask_rows(struct ctl *c, const struct query *q, struct json_object **out)
 
 int ask_and_print(struct ctl *c, const struct query *q)
 {
-    struct json_object *rows;
+    struct json_object *rows = NULL;
     int status = ask_rows(c, q, &rows);
     if (status == EX_OK)
         output_print(&c->out, rows);

@@ -219,7 +219,7 @@ void doctor_disks(struct doctor *d, int64_t least_mb)
 {
     const char *places[3] = {data_directory(d), d->log_count ? directory_of(d, d->logs[0].path) : NULL,
                              directory_of(d, d->ctl->config.key_file)};
-    unsigned long seen[3];
+    unsigned long seen[3] = {0};
     int count = 0, good = 0;
     for (int i = 0; i < 3; i++) {
         struct statvfs fs;

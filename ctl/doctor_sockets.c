@@ -116,7 +116,8 @@ static int cover(struct doctor *d, int daemons, struct probe *probes)
             break;
         for (int i = 0; i < covered; i++)
             known |= probes[i].daemon == p->daemon;
-        covered += !known && p->daemon;
+        if (!known && p->daemon)
+            covered++;
     }
     return covered;
 }
@@ -176,7 +177,7 @@ static void check_delivery(struct doctor *d, struct probe *p)
 
 void doctor_daemons(struct doctor *d)
 {
-    struct probe probes[GUESTS_MOST];
+    struct probe probes[GUESTS_MOST] = {0};
     int64_t unused;
     int daemons = count_rows(d, SQL_DOCTOR_DAEMONS, SEEN_S, &unused);
     int covered = cover(d, daemons, probes);

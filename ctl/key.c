@@ -95,7 +95,7 @@ static int use(struct ctl *c, struct keyfile *f, const char *id)
 int cmd_key_add(struct ctl *c)
 {
     struct keyfile f;
-    const char *id;
+    const char *id = NULL;
     int status = add(c, &f, &id);
     if (status != EX_OK)
         return status;
@@ -141,7 +141,7 @@ int cmd_key_remove(struct ctl *c)
 int cmd_key_rotate(struct ctl *c)
 {
     struct keyfile f;
-    const char *id;
+    const char *id = NULL;
     int status = add(c, &f, &id);
     if (status != EX_OK)
         return status;

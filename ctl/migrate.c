@@ -92,7 +92,7 @@ int migrate_database(struct ctl *c, const char *scripts, bool aloud, struct json
 
 int cmd_migrate(struct ctl *c)
 {
-    struct json_object *applied, *o;
+    struct json_object *applied = NULL, *o;
     int status = migrate_database(c, option(c, "scripts"), !c->out.json, &applied);
     if (status != EX_OK)
         return status;

@@ -55,7 +55,7 @@ static const char *cell(struct json_object *value, size_t most, char out[static 
         s = json_object_get_boolean(value) ? "yes" : "no";
     for (; *s && len < room && (characters < most || ((unsigned char)*s & 0xC0) == 0x80); s++) {
         characters += ((unsigned char)*s & 0xC0) != 0x80;
-        out[len++] = (unsigned char)*s < ' ' || *s == 127 ? '?' : *s;
+        out[len++] = (char)((unsigned char)*s < ' ' || *s == 127 ? '?' : *s);
     }
     out[len] = 0;
     if (*s)

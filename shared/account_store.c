@@ -91,7 +91,7 @@ enum error user_by_ref(struct db *db, struct arena *a, const struct ref *ref, st
  * of theirs could still be shown. */
 static int64_t sessions_keep(const struct config *c)
 {
-    const int64_t known = 90 * 86400;
+    const int64_t known = INT64_C(90) * 86400;
     int64_t token = c->access_ttl > c->access_ttl_v1 ? c->access_ttl : c->access_ttl_v1;
     return token > known ? token : known;
 }

@@ -265,7 +265,7 @@ enum error db_execute(struct db *db, const struct query *q)
 enum error db_list(struct db *db, const struct query *q, struct arena *a, row_reader *read, size_t size, void *out,
                    int *count)
 {
-    PGresult *res;
+    PGresult *res = NULL;
     enum error e = db_run(db, q, &res);
     if (e != OK)
         return e;

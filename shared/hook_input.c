@@ -245,7 +245,7 @@ enum error hook_text(struct input *in, struct arena *a, enum hook_form form, str
     const char *text = body.s ? body.s : "";
     bool braces = text[strspn(text, " \t\r\n")] == '{';
     enum error e = OK;
-    if (body.len && (!utf8_valid(body.s, body.len) || memchr(body.s, 0, body.len)))
+    if (!utf8_valid(text, body.len) || memchr(text, 0, body.len))
         return input_fail(in, ERR_INVALID_FIELD, no_nul);
     if (body.len && (form == HOOK_JSON || (form == HOOK_FORM && braces)))
         e = parse(in, a, body, github_event, &text);

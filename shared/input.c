@@ -317,10 +317,11 @@ static enum error split(struct input *in, const char *name, struct text list, st
 
 enum error input_words(struct input *in, const char *name, struct text *out, int most, int *count)
 {
+    struct json_object *value = member(in, name);
     struct text list;
-    if (!json_object_is_type(member(in, name), json_type_string))
+    if (!json_object_is_type(value, json_type_string))
         return input_texts(in, name, out, most, count);
-    enum error e = input_text(in, name, &list);
+    enum error e = as_text(in, name, value, &list);
     return e == OK ? split(in, name, list, out, most, count) : e;
 }
 

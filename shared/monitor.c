@@ -147,6 +147,7 @@ _Noreturn static void run(struct monitor *m)
 {
     leave_service(m);
     for (;;) {
+        /* cppcheck-suppress nullPointer ; accept4() need not tell who it is */
         int fd = accept4(LISTEN_FD, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0) {
             usleep(10000); /* hung up again, or out of descriptors */

@@ -110,6 +110,7 @@ void token_identity_read(struct row *r, struct token_identity *out)
     who->conversation_id = row_int(r);
     who->expires = row_int(r);
     out->revoked = row_bool(r);
+    r->arena = NULL;
     arena_release(&a);
 }
 

@@ -75,7 +75,7 @@ bool url_decode(const char *s, size_t len, bool plus_is_space, char *out, size_t
             out[n++] = (char)(high << 4 | low);
             i += 2;
         } else {
-            out[n++] = s[i] == '+' && plus_is_space ? ' ' : s[i];
+            out[n++] = (char)(s[i] == '+' && plus_is_space ? ' ' : s[i]);
         }
     }
     out[n] = 0;

@@ -12,7 +12,9 @@ failed=0
 
 # report NAME FILE: the lines in FILE are findings.
 report() {
-    printf '%-16s %3d findings in %d files\n' "$1" "$(grep -cE '(warning|error)' "$2")" ${#files[@]}
+    local count
+    count=$(grep -cE ': (warning|error|performance|portability):' "$2")
+    printf '%-16s %3d findings in %d files\n' "$1" "$count" ${#files[@]}
     [ ! -s "$2" ] || { cat "$2"; failed=1; }
 }
 
@@ -31,9 +33,12 @@ printf '%s\0' "${files[@]}" |
 report clang-tidy "$out/tidy"
 
 # The hash and list macros are looked at where they are used; their own headers are not ours.
+# readdirCalled: asks for readdir_r, which POSIX has made obsolescent in favour of readdir; every program has
+# one thread.
 cppcheck -q -j "$(nproc)" --enable=warning,performance,portability --inline-suppr --std=c11 \
     -D_GNU_SOURCE -D__cppcheck__ -I. -I"$BUILD/gen" --library=posix --library=gnu \
     --include=/usr/include/uthash.h --include=/usr/include/utlist.h --suppress='*:/usr/include/*' \
+    --suppress=readdirCalled \
     --template='{file}:{line}: {severity}: {message} [{id}]' "${files[@]}" >"$out/cppcheck" 2>&1
 report cppcheck "$out/cppcheck"
 exit $failed

@@ -119,7 +119,7 @@ static enum error on_typing(struct conn *c, struct input *in)
 static enum error on_message(struct conn *c, struct input *in)
 {
     struct new_message m = {0};
-    struct addressee to;
+    struct addressee to = {0};
     struct text type;
     enum error e = input_text_optional(in, "type", &type);
     if (e == OK)

@@ -42,6 +42,7 @@ static void on_connection(struct ev_loop *loop, ev_io *w, int revents)
     (void)loop;
     (void)revents;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        /* cppcheck-suppress nullPointer ; accept4() need not tell who it is */
         int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)

@@ -33,7 +33,7 @@ struct tokens *tokens_new(void)
 static void drop(struct tokens *t, struct entry *e)
 {
     HASH_DELETE(hh, t->by_hash, e);
-    HASH_DELETE(by_number, t->by_number, e);
+    HASH_DELETE(by_number, t->by_number, e); /* NOLINT: who is in the one table is in the other */
     free(e);
 }
 
@@ -149,7 +149,7 @@ static enum error check_jwt(struct daemon *d, const char *text, struct identity 
 
 enum error tokens_check(struct daemon *d, const char *text, enum scope scope, bool limited, struct identity *out)
 {
-    struct identity who;
+    struct identity who = {0};
     enum error e = (script_token_is(text) ? check_script : check_jwt)(d, text, &who);
     if (e == OK && (!(who.scopes & scope) || (who.conversation_id && !limited)))
         e = ERR_INSUFFICIENT_SCOPE;
