@@ -13,13 +13,6 @@ static void at_query(struct query *q, enum sql sql, const struct callback_ref *a
         query_ref(q, at->callback);
 }
 
-/* Those that all changes end with. */
-static void from_query(struct query *q, const struct callback_ref *at)
-{
-    query_text(q, at->from.address);
-    query_text(q, at->from.request_id);
-}
-
 static void callback_read(struct row *r, struct callback *out)
 {
     out->id = row_int(r);
@@ -54,7 +47,7 @@ enum error callback_create(struct db *db, struct arena *a, const struct callback
     query_text(&q, url);
     query_bytes(&q, secret, CALLBACK_SECRET);
     query_int(&q, CALLBACKS_MOST);
-    from_query(&q, at);
+    query_caller(&q, &at->from);
     return run_one(db, a, &q, out);
 }
 
@@ -64,7 +57,7 @@ enum error callback_enable(struct db *db, struct arena *a, const struct callback
     struct query q;
     at_query(&q, SQL_CALLBACK_ENABLE, at);
     query_bool(&q, enabled);
-    from_query(&q, at);
+    query_caller(&q, &at->from);
     return run_one(db, a, &q, out);
 }
 
@@ -72,7 +65,7 @@ enum error callback_delete(struct db *db, const struct callback_ref *at)
 {
     struct query q;
     at_query(&q, SQL_CALLBACK_DELETE, at);
-    from_query(&q, at);
+    query_caller(&q, &at->from);
     return outcome_run(db, &q);
 }
 
@@ -119,7 +112,7 @@ enum error callback_redeliver(struct db *db, const struct callback_ref *at, int6
     struct query q;
     PGresult *res;
     at_query(&q, SQL_CALLBACK_REDELIVER, at);
-    from_query(&q, at);
+    query_caller(&q, &at->from);
     enum error e = outcome_rows(db, &q, &res);
     if (e != OK)
         return e;
