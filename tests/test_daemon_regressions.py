@@ -1,6 +1,5 @@
 """Faults the daemon once had: each test failed before its mending."""
 
-import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -185,17 +184,9 @@ def test_token_behind_a_long_argument_is_found(stack, alice, bob):
 
 # ---------------------------------------------------------------------- membership
 
-@contextmanager
 def feed_held_up(stack):
     """What happens in this block the daemon hears of afterwards; its other connections work."""
-    pids = eventually(stack.listeners, 5, "the daemon listens")
-    for pid in pids:
-        procs.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            procs.kill(pid, signal.SIGCONT)
+    return procs.standing_still(eventually(stack.listeners, 5, "the daemon listens"))
 
 
 def test_a_removal_heard_of_late_leaves_the_subscription_made_after_the_return(stack):

@@ -11,7 +11,7 @@ from time import time
 
 import pytest
 
-from parley import ctl
+from parley import ctl, procs
 from parley.conv import conv_account
 from parley.front import Front
 from parley.metrics import value
@@ -242,13 +242,8 @@ def test_schema_of_newer_programs_is_named(module_stack):
 def test_pool_whose_workers_hang_is_named(module_stack):
     workers = module_stack.workers("fcgi-auth")
     assert workers
-    for pid in workers:
-        os.kill(pid, signal.SIGSTOP)
-    try:
+    with procs.standing_still(workers):
         code, verdicts = ctl.doctor(module_stack, module_stack.url)
-    finally:
-        for pid in workers:
-            os.kill(pid, signal.SIGCONT)
     assert code == 1 and "auth-pool" in bad(verdicts), verdicts
     assert guests(module_stack) == 0
 
@@ -262,15 +257,9 @@ def test_pool_without_a_free_worker_is_named_by_its_metrics(module_stack):
         cur.execute("SELECT FROM conversations ORDER BY id DESC LIMIT 1 FOR UPDATE")
         sends = [pool.submit(who.call, "POST", f"/api/v1/conversations/{room['id']}/messages", json={"body": "waits"}) for who in (alice, bob)]
         eventually(lambda: value(module_stack, "fcgi-app", "parley_pool_workers_busy") == 2, 4, "both workers are busy")
-        workers = module_stack.workers("fcgi-app")
-        for pid in workers:
-            os.kill(pid, signal.SIGSTOP)
-        try:
+        with procs.standing_still(module_stack.workers("fcgi-app")):
             lock.rollback()
             code, verdicts = ctl.doctor(module_stack, module_stack.url)
-        finally:
-            for pid in workers:
-                os.kill(pid, signal.SIGCONT)
         assert {send.result().status_code for send in sends} <= {201, 503, 504}
     lock.close()
     assert code == 1 and bad(verdicts) >= {"workers"}, verdicts

@@ -66,7 +66,7 @@ def growth(stack, world):
     for op in operations():
         if op.id in ("login", "renameConversation"):
             storm(stack, world, op, 0.5)
-    use_every_worker(stack, [world.people["alice"]])
+    use_every_worker(stack, world.people["alice"])
     return Growth(stack)
 
 

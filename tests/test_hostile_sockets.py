@@ -66,7 +66,7 @@ def growth(stack, world):
             assert_usable(sock, world)
             sock.raw(frame_bytes(b"x" * 200000))
             sock.expect_close(1009)
-    use_every_worker(stack, [world.people["alice"]])
+    use_every_worker(stack, world.people["alice"])
     return Growth(stack)
 
 

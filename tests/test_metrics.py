@@ -333,13 +333,9 @@ def test_ready_is_red_while_postgresql_is_stopped(stack):
 
 
 def test_a_daemon_that_stands_still_is_not_healthy(stack):
-    daemon = stack.pid("ws-daemon")
-    procs.kill(daemon, signal.SIGSTOP)
-    try:
+    with procs.standing_still([stack.pid("ws-daemon")]):
         eventually(lambda: status(stack, "ws-daemon", "/healthz") == 503, 20, "it is seen")
         assert "stands still" in ask(stack, "ws-daemon", "/readyz")[2]
-    finally:
-        procs.kill(daemon, signal.SIGCONT)
     eventually(lambda: status(stack, "ws-daemon", "/healthz") == status(stack, "ws-daemon", "/readyz") == 200, 10)
 
 

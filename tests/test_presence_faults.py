@@ -80,16 +80,14 @@ def test_killed_and_frozen_daemons_users_are_offline_within_30_seconds(stack, ne
         connect(who, daemon=daemon)
         assert watcher.recv_json() == presence(who, "online")
     died = time.monotonic()
-    old, pid = stack.kill("ws-daemon"), stack.kill("ws-daemon-2", signal.SIGSTOP)
-    try:
+    old = stack.kill("ws-daemon")
+    with procs.standing_still([stack.pid("ws-daemon-2")]):
         stack.seconds_to_respawn("ws-daemon", old)
         eventually(lambda: stack.daemon_ready(1), 10)
         connect(back, daemon=1)         # in time: no news
         gone = [watcher.recv_json(timeout=31) for _ in range(2)]
         assert time.monotonic() - died < 30
         assert sorted(map(str, gone)) == sorted(str(presence(who, "offline")) for who in (killed, frozen))
-    finally:
-        procs.kill(pid, signal.SIGCONT)
     assert watcher.recv_json() == presence(frozen, "online")    # the socket was there all the time
     connect(killed, daemon=1)
     assert watcher.recv_json() == presence(killed, "online")

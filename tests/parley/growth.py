@@ -1,9 +1,8 @@
 """What processes hold on to: resident memory and descriptors, before and after."""
 
 import os
-import time
-from concurrent.futures import ThreadPoolExecutor
 
+from .procs import standing_still
 from .stack import BUILD
 from .wait import eventually
 
@@ -20,26 +19,15 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-def use_every_worker(stack, people):
-    """Until each has its connection to the database, if that can be had by asking: one that were first needed later
-    would look like a leak."""
-    acts = [act for person in people for act in (person.me, person.another_device)]
-
-    def alike():
-        return all(len(set(map(descriptors, stack.workers(pool)))) == 1 for pool in ("fcgi-app", "fcgi-auth"))
-
-    def used():
-        with ThreadPoolExecutor(32) as crowd:
-            for answer in [crowd.submit(act) for act in acts * (32 // len(acts) + 1)]:
-                answer.result()
-        try:
-            return eventually(alike, 0.5)       # what the last request had open is closed by then
-        except AssertionError:
-            return False
-
-    deadline = time.monotonic() + 20
-    while not used() and time.monotonic() < deadline:
-        pass                                    # who is never needed now is hardly needed later
+def use_every_worker(stack, person):
+    """Until each has its connection to the database: one that were first needed later would look like a leak. The
+    kernel wakes the first of those that wait, so all others stand still while one is asked."""
+    for pool, act in (("fcgi-app", person.me), ("fcgi-auth", person.another_device)):
+        workers = stack.workers(pool)
+        for worker in workers:
+            with standing_still([other for other in workers if other != worker]):
+                act()
+        eventually(lambda: len(set(map(descriptors, workers))) == 1, 5, "each worker has its connection and no more")
 
 
 class Growth:

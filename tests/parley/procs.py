@@ -2,6 +2,9 @@
 
 import os
 import signal
+from contextlib import contextmanager
+
+from .wait import eventually
 
 
 def _read(path):
@@ -12,10 +15,15 @@ def _read(path):
         return b""
 
 
+def state(pid):
+    """Its letter in proc(5); b"" when it is gone."""
+    stat = _read(f"/proc/{pid}/stat")
+    return stat.rpartition(b")")[2].split()[0] if stat else b""
+
+
 def alive(pid):
     """Whether pid runs (a zombie does not)."""
-    stat = _read(f"/proc/{pid}/stat")
-    return bool(stat) and stat.rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    return state(pid) not in (b"Z", b"X", b"")
 
 
 def command(pid):
@@ -70,6 +78,22 @@ def belonging_to(directory):
 
 def kill(pid, sig=signal.SIGKILL):
     os.kill(pid, sig)
+
+
+@contextmanager
+def standing_still(pids):
+    """Processes that do nothing in this block, and go on after it."""
+    stopped = []
+    try:
+        for pid in pids:
+            kill(pid, signal.SIGSTOP)
+            stopped.append(pid)
+        eventually(lambda: all(state(pid) in (b"T", b"") for pid in stopped), 5, f"{stopped} stand still")
+        yield
+    finally:
+        for pid in stopped:
+            if alive(pid):
+                kill(pid, signal.SIGCONT)
 
 
 def owner(pid):

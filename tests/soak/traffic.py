@@ -95,7 +95,7 @@ class Town:
         return [talk for (one, _), talk in self.talks.items() if one is person]
 
     def start(self):
-        use_every_worker(self.stack, [person.dm for person in self.people])
+        use_every_worker(self.stack, self.people[0].dm)
         for thread in (*self.listeners, *self.drains, *self.paces):
             thread.start()
 
