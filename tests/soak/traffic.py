@@ -2,7 +2,9 @@
 each pair in a direct conversation and all in one group."""
 
 import itertools
+import multiprocessing
 import random
+import signal
 import threading
 import time
 
@@ -37,32 +39,50 @@ class Pace(threading.Thread):
             self.town.stopping.wait(max(0.0, due - time.monotonic()))
 
 
-class Listener(threading.Thread):
-    """A socket of one person that stays, and notes when it heard what."""
+class Listeners(multiprocessing.get_context("fork").Process):
+    """The sockets that stay, in a process of their own: what they all hear at once would else hold up, behind Python's
+    one lock, the requests that are timed. Tells the town (text, when it was heard first), or (None, what failed)."""
 
-    def __init__(self, town, person, surface):
+    def __init__(self, town):
         super().__init__(daemon=True)
-        self.town, self.surface = town, surface
-        self.sock = person.listen(surface, town.group)
-        if surface == "rooms":
-            self.sock.subscribe(*(t.number for t in town.talks_of(person)))
-        self.heard = 0
+        self.town, self.news = town, multiprocessing.SimpleQueue()
+        self.ready, self.ending = multiprocessing.Event(), multiprocessing.Event()
+        self.told, self.lock = set(), threading.Lock()
 
     def run(self):
-        while True:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)        # the town says when
+        threads = [threading.Thread(target=self._listen, args=(surface, self._socket(person, surface)), daemon=True)
+                   for person in self.town.people[:3] for surface in SURFACES]
+        for thread in threads:
+            thread.start()
+        self.ready.set()
+        for thread in threads:
+            thread.join()
+        self.news.put(None)
+
+    def _socket(self, person, surface):
+        sock = person.listen(surface, self.town.group)
+        if surface == "rooms":
+            sock.subscribe(*(t.number for t in self.town.talks_of(person)))
+        return sock
+
+    def _listen(self, surface, sock):
+        while not self.ending.is_set():
             try:
-                frame = self.sock.recv_json(timeout=1)
+                message = message_in(surface, sock.recv_json(timeout=1))
             except TimeoutError:
-                if self.town.stopping.is_set() and self.town.settled.is_set():
-                    return
                 continue
             except (Closed, OSError, websocket.WebSocketException) as e:
-                self.town.failures.append(f"a {self.surface} socket that stays ended: {e}")
-                return
-            message = message_in(self.surface, frame)
+                return self.news.put((None, f"a {surface} socket that stays ended: {e}"))
             if message:
-                self.heard += 1
-                self.town.heard(said(self.surface, message).text)
+                self._tell(said(surface, message).text)
+
+    def _tell(self, text):
+        now = time.monotonic()
+        with self.lock:
+            if text not in self.told:
+                self.told.add(text)
+                self.news.put((text, now))
 
 
 class Town:
@@ -78,12 +98,14 @@ class Town:
         for one, other in itertools.combinations(self.people, 2):
             one.meet("rooms", other)
             self.talks[one, other], self.talks[other, one] = one.talk_with(other), other.talk_with(one)
-        self.listeners = [Listener(self, p, s) for p in self.people[:3] for s in SURFACES]
-        self.speakers = {(p, s): SOCKETS[s](getattr(p, s)) for p in self.people[3:] for s in SURFACES}
+        self.listeners = Listeners(self)
+        speakers = zip(itertools.cycle(self.people[3:]), SURFACES)
+        self.speakers = {(p, s): SOCKETS[s](getattr(p, s)) for p, s in speakers}
         for (person, surface), sock in self.speakers.items():
             sock.surface = surface
             if surface == "rooms":
                 sock.subscribe(self.group.number, *(t.number for t in self.talks_of(person)))
+        self.listening = threading.Thread(target=self._hear, daemon=True)
         self.drains = [threading.Thread(target=self._drain, args=(s,), daemon=True) for s in self.speakers.values()]
         self.paces = [Pace(self, rate, action) for rate, action in (
             (REST_SENDS, self.send), (SOCKET_SENDS, self.shout), (READS, self.read), (VISITS, self.visit), (KNOCKS, self.knock),
@@ -96,7 +118,9 @@ class Town:
 
     def start(self):
         use_every_worker(self.stack, self.people[0].dm)
-        for thread in (*self.listeners, *self.drains, *self.paces):
+        self.listeners.start()
+        assert self.listeners.ready.wait(30), "those who listen are connected"
+        for thread in (self.listening, *self.drains, *self.paces):
             thread.start()
 
     def stop(self):
@@ -108,7 +132,8 @@ class Town:
         while self.sent and time.monotonic() < deadline:
             time.sleep(0.05)
         self.settled.set()
-        for thread in (*self.listeners, *self.drains):
+        self.listeners.ending.set()
+        for thread in (self.listening, *self.drains):
             thread.join(5)
         for person in self.people:
             person.close()
@@ -126,12 +151,16 @@ class Town:
             self.sent[text] = time.monotonic()
         return text
 
-    def heard(self, text):
-        with self.lock:
-            start = self.sent.pop(text, None)
-        if start:
-            self.told += 1
-            self.note("delivery", start)
+    def _hear(self):
+        for text, what in iter(self.listeners.news.get, None):
+            if text is None:
+                self.failures.append(what)
+                continue
+            with self.lock:
+                start = self.sent.pop(text, None)
+            if start:
+                self.told += 1
+                self.latencies.append((start, "delivery", what - start))
 
     def _talk(self, rng, sender, surface):
         """To the group, or to one of those who listen."""
