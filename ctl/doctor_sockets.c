@@ -18,7 +18,7 @@ static const double HEARD_S = 3, PRESENT_S = 4;
 
 static const char *const paths[] = {"/api/v1/ws", "/ws/chat", "/ws", "/v1/messages/ws"};
 
-/* A daemon answers 404 to what is no upgrade, and hangs up on half of one, which nginx calls 502, too. */
+/* A daemon answers 426 to what is no upgrade, and hangs up on half of one, which nginx calls 502, too. */
 static bool daemon_is_there(struct doctor *d, const char *path)
 {
     struct answer a;

@@ -79,6 +79,7 @@
       "this conversation has as many webhooks as it may have; delete one")                         \
     X(BODY_TOO_LARGE, 413, 1009, "body_too_large", "the body is too large")                        \
     X(MEDIA_TYPE, 415, 1003, "unsupported_media_type", "the body has to be JSON")                  \
+    X(UPGRADE, 426, 0, "upgrade_required", "open this address as a WebSocket")                     \
     X(RATE_LIMITED, 429, 4009, "rate_limited", "Rate limit exceeded")                              \
     X(TOO_MANY_SOCKETS, 429, 4010, "too_many_sockets", "too many sockets for this user")           \
     X(TOO_MANY_FROM_ADDRESS, 429, 0, "too_many_sockets", "too many sockets from this address")     \

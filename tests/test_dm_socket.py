@@ -91,8 +91,8 @@ def test_unknown_subprotocol_is_ignored(alice, bob, connect, offer):
 
 def test_request_without_upgrade_is_answered_in_json(alice):
     resp = alice.call("GET", f"/ws/chat?token={alice.token}", token=None)
-    assert resp.status_code in (400, 404, 426)
-    assert_problem(resp, resp.status_code)
+    assert_problem(resp, 426, "upgrade_required")
+    assert resp.headers["Upgrade"] == "websocket"       # RFC 9110, 15.5.22
 
 
 def test_client_pings_are_answered(alice, connect):

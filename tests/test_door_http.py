@@ -144,7 +144,7 @@ def answers(stack, known):
     yield "the auth pool", 400, ask("POST", "/api/v1/auth/login", json={})
     yield "an empty answer", 204, ask("OPTIONS", "/api/v1/users/me")
     yield "HEAD", 200, ask("HEAD", "/api/v1/users/me")
-    yield "the daemon", 404, ask("GET", "/ws")
+    yield "the daemon", 426, ask("GET", "/ws")
     yield "the daemon, to who waits for events", 200, ask("GET", "/api/v1/events?wait=1")
     yield "the daemon's error to such", 401, ask("GET", "/api/v1/events?wait=1", token="nonsense")
     yield "nginx", 404, ask("GET", "/nowhere")

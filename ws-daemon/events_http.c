@@ -5,6 +5,7 @@
 #include "shared/timefmt.h"
 #include "shared/validate.h"
 #include "ws-daemon/daemon.h"
+#include "ws-daemon/head.h"
 #include "ws-daemon/tokens.h"
 #include "ws-daemon/watcher.h"
 
@@ -136,56 +137,44 @@ int events_request(struct lws *wsi, struct daemon *d, struct watcher **out)
 
 /* ---- the answer ---- */
 
-struct head {
-    struct lws *wsi;
-    unsigned char *at, *end;
-    bool good;
-};
-
-static void add(struct head *h, const char *name, const char *value)
-{
-    h->good = h->good && !lws_add_http_header_by_name(h->wsi, (const unsigned char *)name, (const unsigned char *)value,
-                                                      (int)strlen(value), &h->at, h->end);
-}
-
 /* As the workers do it, see cors_headers() in fcgi-app/reply.c. */
 static void add_cors(struct head *h, const struct watcher *w)
 {
     const char *list = w->daemon->config.cors_origins;
     if (!*list)
         return;
-    add(h, "vary:", "Origin");
+    head_add(h, "vary:", "Origin");
     if (!*w->origin || !origin_allowed(list, w->origin))
         return;
-    add(h, "access-control-allow-origin:", w->origin);
-    add(h, "access-control-expose-headers:", "X-Request-Id, X-Next-Cursor, Retry-After");
+    head_add(h, "access-control-allow-origin:", w->origin);
+    head_add(h, "access-control-expose-headers:", "X-Request-Id, X-Next-Cursor, Retry-After");
 }
 
 static bool write_head(struct watcher *w)
 {
-    unsigned char buffer[LWS_PRE + PIECE], *start = buffer + LWS_PRE;
-    struct head h = {w->wsi, start, buffer + sizeof buffer, true};
+    unsigned char buffer[LWS_PRE + PIECE];
+    struct head h;
     struct arena a;
     bool whole = w->last; /* its length is known; a stream ends with the connection */
-    h.good = !lws_add_http_common_headers(w->wsi, (unsigned)w->status, w->type,
-                                          whole ? w->out_len : LWS_ILLEGAL_HTTP_CONTENT_LEN, &h.at, h.end);
+    head_begin(&h, w->wsi, buffer + LWS_PRE, buffer + sizeof buffer, w->status, w->type,
+               whole ? w->out_len : LWS_ILLEGAL_HTTP_CONTENT_LEN);
     if (whole)
-        add(&h, "connection:", "close");
+        head_add(&h, "connection:", "close");
     if (whole && w->status == 200) {
         arena_init(&a);
-        add(&h, "x-next-cursor:", position_text(&a, &w->at));
+        head_add(&h, "x-next-cursor:", position_text(&a, &w->at));
         arena_release(&a);
     }
-    add(&h, "cache-control:", "no-store");
-    add(&h, "x-accel-buffering:", "no"); /* to a proxy in between */
+    head_add(&h, "cache-control:", "no-store");
+    head_add(&h, "x-accel-buffering:", "no"); /* to a proxy in between */
     if (*w->challenge)
-        add(&h, "www-authenticate:", w->challenge);
+        head_add(&h, "www-authenticate:", w->challenge);
     if (w->status == 429 || w->status == 503)
-        add(&h, "retry-after:", "1");
+        head_add(&h, "retry-after:", "1");
     add_cors(&h, w);
     w->headed = true;
     metric_request(0, w->status, -1); /* how long it waited says nothing */
-    return h.good && !lws_finalize_write_http_header(w->wsi, start, &h.at, h.end);
+    return head_send(&h);
 }
 
 /* One piece at a time: the other connections get their turn in between. */

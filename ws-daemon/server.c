@@ -13,6 +13,7 @@
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
 #include "ws-daemon/events.h"
+#include "ws-daemon/head.h"
 #include "ws-daemon/hub.h"
 #include "ws-daemon/listener.h"
 #include "ws-daemon/presence.h"
@@ -122,31 +123,30 @@ static bool address_good(struct lws *wsi, const struct daemon *d, struct address
     return *out;
 }
 
-/* Refuses the upgrade with the error's HTTP status and the JSON body; the connection ends. */
+/* Refuses the request with the error's HTTP status and the JSON body; the connection ends. */
 static int refuse(struct lws *wsi, enum error e)
 {
-    unsigned char buffer[LWS_PRE + 2048], *start = buffer + LWS_PRE, *p = start, *end = buffer + sizeof buffer;
+    unsigned char buffer[LWS_PRE + 2048];
     struct json_object *problem = view_problem(e, error_sentence(e));
     size_t len;
     const char *body = json_object_to_json_string_length(problem,
                                                          JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
     const char *challenge = view_challenge(e);
+    struct head h;
     char request_id[33];
     find_request_id(wsi, request_id, sizeof request_id);
     metric_error(e);
     log_event(LOG_INFO, "socket_refused", log_text("request_id", request_id), log_text("code", error_code(e)));
-    bool good = !lws_add_http_common_headers(wsi, (unsigned)error_status(e), "application/problem+json", len, &p,
-                                             end) &&
-                (!*challenge || !lws_add_http_header_by_name(
-                                    wsi, (const unsigned char *)"www-authenticate:", (const unsigned char *)challenge,
-                                    (int)strlen(challenge), &p, end)) &&
-                ((error_status(e) != 503 && error_status(e) != 429) ||
-                 !lws_add_http_header_by_name(wsi, (const unsigned char *)"retry-after:", (const unsigned char *)"1", 1,
-                                              &p, end)) &&
-                !lws_finalize_write_http_header(wsi, start, &p, end);
-    if (good) {
-        memcpy(start, body, len);
-        lws_write(wsi, start, len, LWS_WRITE_HTTP_FINAL);
+    head_begin(&h, wsi, buffer + LWS_PRE, buffer + sizeof buffer, error_status(e), "application/problem+json", len);
+    if (*challenge)
+        head_add(&h, "www-authenticate:", challenge);
+    if (error_status(e) == 503 || error_status(e) == 429)
+        head_add(&h, "retry-after:", "1");
+    if (e == ERR_UPGRADE) /* RFC 9110, 15.5.22 */
+        head_add(&h, "upgrade:", "websocket");
+    if (head_send(&h)) {
+        memcpy(buffer + LWS_PRE, body, len);
+        lws_write(wsi, buffer + LWS_PRE, len, LWS_WRITE_HTTP_FINAL);
     }
     json_object_put(problem);
     return 1;
@@ -393,15 +393,19 @@ static int on_receive(struct conn *c, const char *bytes, size_t len)
     return 0;
 }
 
-/* A request that is no handshake: for events, or `make run` asks like this whether we serve. */
+/* A request that is no handshake: for events, or from somebody who took a socket's path for one of REST, or whose proxy
+ * keeps the Upgrade header to itself. */
 static int on_http(struct lws *wsi, struct session *s)
 {
     char path[32];
+    const struct dialect_ops *ops;
     if (!daemon_of(wsi)->serving)
         return refuse(wsi, ERR_UNAVAILABLE) ? -1 : 0;
-    if (lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI) > 0 && !strcmp(path, "/api/v1/events"))
+    if (lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI) <= 0)
+        return refuse(wsi, ERR_NOT_FOUND) ? -1 : 0;
+    if (!strcmp(path, "/api/v1/events"))
         return events_request(wsi, daemon_of(wsi), &s->watcher);
-    return refuse(wsi, ERR_NOT_FOUND) ? -1 : 0;
+    return refuse(wsi, dialect_of_path(path, &ops) ? ERR_UPGRADE : ERR_NOT_FOUND) ? -1 : 0;
 }
 
 static void on_http_closed(struct session *s)
