@@ -9,7 +9,7 @@ TOLERANCES = {
     "table": ("kB", 0.05, 64),
     "row": ("bytes", 0.05, 16),
 }
-NEVER_JUDGED = ("rss", "dead")              # printed for whoever wants to see
+NEVER_JUDGED = {"rss": "kB", "dead": "rows", "stolen": "%"}    # printed for whoever wants to see
 WITHIN = 1.2                                # the last minute's p99 over the first's
 KINDS = ("send", "read", "connect", "delivery", "probe")
 
@@ -45,7 +45,7 @@ def series_table(sampler):
         if len(points) < 4:
             continue
         minute, rise, allowed, flat = judge_series(what, points)
-        unit = TOLERANCES.get(what, ("kB" if what == "rss" else "rows",))[0]
+        unit = NEVER_JUDGED.get(what) or TOLERANCES[what][0]
         may = "-" if allowed is None else f"{allowed:.0f}"
         print(f"{f'{what} {whom} {unit}':34}{points[0][1]:>10}{points[len(points) // 2][1]:>10}"
               f"{points[-1][1]:>10}{minute:>12.1f}{rise:>10.1f}{may:>10}"
@@ -71,6 +71,15 @@ def latency_table(town, start, seconds, warm_up):
     return good
 
 
+def minutes_table(town, sampler, start, seconds):
+    """Each minute between the two that are compared: a trend shows here, a bad minute of the machine, too."""
+    print(f"\n{'p99 in ms, minute by minute':34}" + "".join(f"{kind:>10}" for kind in KINDS) + f"{'stolen %':>12}")
+    for begin in range(0, seconds - 59, 60):
+        stolen = [share for at, share in sampler.series["stolen", "by the hypervisor"] if begin <= at < begin + 60]
+        print(f"{f'{begin} s':34}" + "".join(f"{p99(town.latencies, kind, start + begin, start + begin + 60):>10.1f}" for kind in KINDS)
+              + f"{sum(stolen) / max(1, len(stolen)):>12.1f}")
+
+
 def report(stack, town, sampler, start, seconds, warm_up):
     """Prints all of it; whether it is good."""
     stored = stack.query("SELECT count(*) FROM messages")[0][0]
@@ -78,6 +87,7 @@ def report(stack, town, sampler, start, seconds, warm_up):
     print(f"soak: {seconds} s, the first {warm_up} of them to warm up; {stored} messages stored, {town.told} heard, "
           f"{counts['read']} pages read, {counts['connect']} visits")
     flat = series_table(sampler)
+    minutes_table(town, sampler, start, seconds - warm_up)
     steady = latency_table(town, start, seconds, warm_up)
     for failure in town.failures[:20]:
         print(f"FAILED {failure}")

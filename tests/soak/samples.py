@@ -21,6 +21,13 @@ def smaps(pid):
         return {}
 
 
+def processor_time():
+    """(what a hypervisor took away, all of it), in ticks since the machine was started; proc(5)"""
+    with open("/proc/stat") as f:
+        ticks = [int(t) for t in f.readline().split()[1:9]]
+    return ticks[7], sum(ticks)
+
+
 class Sampler:
     EVERY = 5
 
@@ -28,6 +35,7 @@ class Sampler:
         self.stack = stack
         self.series = defaultdict(list)     # (what, of whom) → [(seconds, value)]
         self.conn = stack.db()
+        self.ticks = processor_time()
 
     def _pids(self, role):
         if role == "postgres":              # our sessions; autovacuum comes and goes as it likes
@@ -45,6 +53,9 @@ class Sampler:
 
     def take(self, at):
         """One sample of everything, for a moment in seconds."""
+        before, self.ticks = self.ticks, processor_time()
+        stolen, passed = (now - then for now, then in zip(self.ticks, before))
+        self._put("stolen", "by the hypervisor", at, round(100 * stolen / max(1, passed), 1))
         for role in ROLES:
             pids = self._pids(role)
             maps = [m for m in map(smaps, pids) if m]

@@ -16,8 +16,8 @@ from parley.growth import use_every_worker
 from parley.sockets import Closed
 
 PEOPLE = 6
-#: How often a second, of each kind. A minute's p99 is the tenth slowest of a thousand, not the second of two hundred.
-REST_SENDS, SOCKET_SENDS, READS, VISITS, KNOCKS, LOGINS, PROBES = 25, 15, 15, 4, 12, 1, 25
+#: How often a second, of each kind. A minute's p99 is the twentieth slowest of two thousand, not the second of two hundred.
+REST_SENDS, SOCKET_SENDS, READS, VISITS, KNOCKS, LOGINS, PROBES = 35, 10, 35, 3, 25, 1, 35
 
 
 class Pace(threading.Thread):
