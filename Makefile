@@ -206,7 +206,7 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBS)
 
 # A fuzz target has its own PostgreSQL, libwebsockets and bcrypt: tests/fuzz/support/. As a unit program
 # it replays its corpus; with FUZZ=1 libFuzzer drives it.
-WRAPPED := $(shell sed -En 's/^[A-Za-z].*[ *](pgpipe_[a-z_]+)[^a-z_].*/\1/p' ws-daemon/pgpipe.h) db_run db_execute \
+WRAPPED := $(shell sed -En 's/^[A-Za-z].*[ *](pgpipe_[a-z_]+)[^a-z_].*/\1/p' ws-daemon/pgpipe.h) db_run \
            session_user password_hash password_matches lws_callback_on_writable lws_set_timeout lws_rx_flow_control
 FUZZ_SUPPORT := $(BUILD)/obj/tests/fuzz/support
 FUZZ_LINK = $(CC) $(CFLAGS) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) -Wl,--start-group \

@@ -9,8 +9,7 @@
 #include <stdio.h>
 
 /* False after printing a sentence that names the setting. *from is MAIL_FROM's, in the arena, *reach
- * CALLBACK_ALLOW's; trailing
- * slashes of PUBLIC_URL are cut off. */
+ * CALLBACK_ALLOW's; trailing slashes of PUBLIC_URL are cut off. */
 bool settings_check(struct config *config, FILE *errors, struct arena *a, struct mailbox *from, struct reach *reach);
 
 #endif

@@ -11,19 +11,9 @@ enum { PATIENCE_US = 3000000, PAUSE_US = 100000 };
 static enum error by_login(struct ctl *c, const char *login, struct user *out)
 {
     struct query q;
-    PGresult *res;
     query_init(&q, SQL_ADMIN_USER);
     query_text(&q, login);
-    enum error e = db_run(&c->db, &q, &res);
-    if (e != OK)
-        return e;
-    struct row r = row_at(res, 0, &c->arena);
-    if (PQntuples(res))
-        user_read(&r, out);
-    else
-        e = ERR_USER_NOT_FOUND;
-    PQclear(res);
-    return e;
+    return db_row(&c->db, &q, &c->arena, user_row, out, ERR_USER_NOT_FOUND);
 }
 
 int ask_user(struct ctl *c, const char *name, struct user *out)

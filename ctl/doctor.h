@@ -64,7 +64,6 @@ void doctor_pools(struct doctor *d);
 void doctor_events(struct doctor *d);
 /* doctor_sockets.c */
 void doctor_upgrade(struct doctor *d);
-void doctor_daemons(struct doctor *d);
 void doctor_hold(struct doctor *d, int seconds);
 /* doctor_host.c */
 void doctor_find_server(struct doctor *d);

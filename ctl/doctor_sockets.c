@@ -48,22 +48,6 @@ static void refused(struct doctor *d, const char *path, const struct socket *k)
                 path, k->error);
 }
 
-void doctor_upgrade(struct doctor *d)
-{
-    int good = 0, count = sizeof paths / sizeof *paths;
-    for (int i = 0; i < count; i++) {
-        struct socket *k = socket_open(d->sockets, paths[i], d->guests[0].token, OPEN_S);
-        good += k->established;
-        if (!k->established)
-            refused(d, paths[i], k);
-    }
-    if (good == count) {
-        verdict(&d->verdicts, VERDICT_OK, "upgrade", NULL, "Sockets open on all %d paths, by the Authorization header.",
-                count);
-        doctor_daemons(d);
-    }
-}
-
 /* ---- the daemons ---- */
 
 /* A guest with a socket, and the daemon that has it. */
@@ -175,7 +159,7 @@ static void check_delivery(struct doctor *d, struct probe *p)
                 p->daemon, HEARD_S);
 }
 
-void doctor_daemons(struct doctor *d)
+static void check_daemons(struct doctor *d)
 {
     struct probe probes[GUESTS_MOST] = {0};
     int64_t unused;
@@ -199,6 +183,22 @@ void doctor_daemons(struct doctor *d)
     check_notify(d, probes, covered);
     for (int i = 0; i < covered; i++)
         check_delivery(d, &probes[i]);
+}
+
+void doctor_upgrade(struct doctor *d)
+{
+    int good = 0, count = sizeof paths / sizeof *paths;
+    for (int i = 0; i < count; i++) {
+        struct socket *k = socket_open(d->sockets, paths[i], d->guests[0].token, OPEN_S);
+        good += k->established;
+        if (!k->established)
+            refused(d, paths[i], k);
+    }
+    if (good == count) {
+        verdict(&d->verdicts, VERDICT_OK, "upgrade", NULL, "Sockets open on all %d paths, by the Authorization header.",
+                count);
+        check_daemons(d);
+    }
 }
 
 /* ---- patience ---- */

@@ -55,31 +55,13 @@ enum error account_create(struct db *db, struct arena *a, const struct new_accou
     return OK;
 }
 
-/* The one user of a result, or not_found. */
-static enum error one_user(struct db *db, struct arena *a, const struct query *q, struct user *out,
-                           enum error not_found)
-{
-    PGresult *res;
-    enum error e = db_run(db, q, &res);
-    if (e != OK)
-        return e;
-    if (PQntuples(res)) {
-        struct row r = row_at(res, 0, a);
-        user_read(&r, out);
-    } else {
-        e = not_found;
-    }
-    PQclear(res);
-    return e;
-}
-
 enum error user_by_ref(struct db *db, struct arena *a, const struct ref *ref, struct user *out)
 {
     struct query q;
     struct user found;
     query_init(&q, SQL_USER_BY_ID);
     query_int(&q, ref->id);
-    enum error e = one_user(db, a, &q, &found, ERR_USER_NOT_FOUND);
+    enum error e = db_row(db, &q, a, user_row, &found, ERR_USER_NOT_FOUND);
     if (e == OK && !id_matches(ref, found.created_at))
         e = ERR_USER_NOT_FOUND;
     if (e == OK)
@@ -100,7 +82,7 @@ enum error session_create(struct db *db, const struct user *user, const struct n
                           int64_t *session_id)
 {
     struct query q;
-    PGresult *res;
+    int64_t id;
     query_init(&q, SQL_SESSION_CREATE);
     query_int(&q, user->id);
     query_text(&q, user->password_hash);
@@ -112,48 +94,27 @@ enum error session_create(struct db *db, const struct user *user, const struct n
     query_text(&q, session->from->network);
     query_text(&q, session->from->request_id);
     query_int(&q, sessions_keep(db->config));
-    enum error e = db_run(db, &q, &res);
+    enum error e = db_int(db, &q, &id);
     if (e != OK)
         return e;
-    struct row r = row_at(res, 0, NULL);
-    int64_t id = row_int(&r);
-    PQclear(res);
     if (!id)
         return ERR_CREDENTIALS;
     *session_id = id;
     return OK;
 }
 
-void session_user_query(struct query *q, int64_t session_id, int64_t user_id)
-{
-    query_init(q, SQL_SESSION_USER);
-    query_int(q, session_id);
-    query_int(q, user_id);
-}
-
-enum error session_user_result(const PGresult *res, struct arena *a, struct user *out)
-{
-    struct user found;
-    if (!PQntuples(res))
-        return ERR_UNAUTHORIZED;
-    struct row r = row_at(res, 0, a);
-    user_read(&r, &found);
-    if (!found.is_active)
-        return ERR_DISABLED;
-    *out = found;
-    return OK;
-}
-
 enum error session_user(struct db *db, struct arena *a, int64_t session_id, int64_t user_id, struct user *out)
 {
     struct query q;
-    PGresult *res;
-    session_user_query(&q, session_id, user_id);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    e = session_user_result(res, a, out);
-    PQclear(res);
+    struct user found;
+    query_init(&q, SQL_SESSION_USER);
+    query_int(&q, session_id);
+    query_int(&q, user_id);
+    enum error e = db_row(db, &q, a, user_row, &found, ERR_UNAUTHORIZED);
+    if (e == OK && !found.is_active)
+        e = ERR_DISABLED;
+    if (e == OK)
+        *out = found;
     return e;
 }
 

@@ -13,30 +13,17 @@ static void at_query(struct query *q, enum sql sql, const struct callback_ref *a
         query_ref(q, at->callback);
 }
 
-static void callback_read(struct row *r, struct callback *out)
+static void callback_read(struct row *r, void *out)
 {
-    out->id = row_int(r);
-    out->url = row_text(r);
-    out->enabled = row_bool(r);
-    out->disabled_reason = row_text(r);
-    out->failing_since = row_time(r);
-    out->created_at = row_time(r);
-    out->pending = row_int(r);
-    out->dead = row_int(r);
-}
-
-/* A statement that answers an outcome and, if it is good, a callback. */
-static enum error run_one(struct db *db, struct arena *a, const struct query *q, struct callback *out)
-{
-    PGresult *res;
-    enum error e = outcome_rows(db, q, &res);
-    if (e != OK)
-        return e;
-    struct row r = row_at(res, 0, a);
-    row_text(&r); /* the outcome */
-    callback_read(&r, out);
-    PQclear(res);
-    return OK;
+    struct callback *c = out;
+    c->id = row_int(r);
+    c->url = row_text(r);
+    c->enabled = row_bool(r);
+    c->disabled_reason = row_text(r);
+    c->failing_since = row_time(r);
+    c->created_at = row_time(r);
+    c->pending = row_int(r);
+    c->dead = row_int(r);
 }
 
 enum error callback_create(struct db *db, struct arena *a, const struct callback_ref *at, const char *url,
@@ -48,7 +35,7 @@ enum error callback_create(struct db *db, struct arena *a, const struct callback
     query_bytes(&q, secret, CALLBACK_SECRET);
     query_int(&q, CALLBACKS_MOST);
     query_caller(&q, &at->from);
-    return run_one(db, a, &q, out);
+    return outcome_row(db, &q, a, callback_read, out);
 }
 
 enum error callback_enable(struct db *db, struct arena *a, const struct callback_ref *at, bool enabled,
@@ -58,7 +45,7 @@ enum error callback_enable(struct db *db, struct arena *a, const struct callback
     at_query(&q, SQL_CALLBACK_ENABLE, at);
     query_bool(&q, enabled);
     query_caller(&q, &at->from);
-    return run_one(db, a, &q, out);
+    return outcome_row(db, &q, a, callback_read, out);
 }
 
 enum error callback_delete(struct db *db, const struct callback_ref *at)
@@ -69,17 +56,12 @@ enum error callback_delete(struct db *db, const struct callback_ref *at)
     return outcome_run(db, &q);
 }
 
-static void callback_row(struct row *r, void *out)
-{
-    callback_read(r, out);
-}
-
 enum error callback_list(struct db *db, struct arena *a, const struct callback_ref *at, struct callback **out,
                          int *count)
 {
     struct query q;
     at_query(&q, SQL_CALLBACK_LIST, at);
-    return outcome_list(db, &q, a, callback_row, sizeof **out, out, count);
+    return outcome_list(db, &q, a, callback_read, sizeof **out, out, count);
 }
 
 static void delivery_read(struct row *r, void *out)
@@ -107,19 +89,17 @@ enum error callback_deliveries(struct db *db, struct arena *a, const struct call
     return outcome_list(db, &q, a, delivery_read, sizeof **out, out, count);
 }
 
+static void count_read(struct row *r, void *out)
+{
+    *(int64_t *)out = row_int(r);
+}
+
 enum error callback_redeliver(struct db *db, const struct callback_ref *at, int64_t *count)
 {
     struct query q;
-    PGresult *res;
     at_query(&q, SQL_CALLBACK_REDELIVER, at);
     query_caller(&q, &at->from);
-    enum error e = outcome_rows(db, &q, &res);
-    if (e != OK)
-        return e;
-    struct row r = {.result = res, .column = 1};
-    *count = row_int(&r);
-    PQclear(res);
-    return OK;
+    return outcome_row(db, &q, NULL, count_read, count);
 }
 
 /* ---- the courier ---- */
@@ -127,16 +107,9 @@ enum error callback_redeliver(struct db *db, const struct callback_ref *at, int6
 enum error callbacks_plan(struct db *db, int64_t most, int64_t *looked)
 {
     struct query q;
-    PGresult *res;
     query_init(&q, SQL_CALLBACKS_PLAN);
     query_int(&q, most);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    struct row r = row_at(res, 0, NULL);
-    *looked = row_int(&r);
-    PQclear(res);
-    return OK;
+    return db_int(db, &q, looked);
 }
 
 enum error callback_claim(struct db *db, struct arena *a, int64_t lease, struct callback_post *out)

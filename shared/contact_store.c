@@ -28,6 +28,11 @@ enum error contact_invite(struct db *db, struct arena *a, int64_t me, const char
     return e;
 }
 
+static void contact_row(struct row *r, void *out)
+{
+    contact_read(r, out);
+}
+
 static void answer_query(struct query *q, int64_t me, const struct ref *invitation, bool accept)
 {
     query_init(q, SQL_INVITATION_ANSWER);
@@ -40,17 +45,8 @@ enum error invitation_accept(struct db *db, struct arena *a, int64_t me, const s
                              struct contact *out)
 {
     struct query q;
-    PGresult *res;
     answer_query(&q, me, invitation, true);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    struct row r = row_at(res, 0, a);
-    e = outcome_error(row_text(&r));
-    if (e == OK)
-        contact_read(&r, out);
-    PQclear(res);
-    return e;
+    return outcome_row(db, &q, a, contact_row, out);
 }
 
 enum error invitation_reject(struct db *db, int64_t me, const struct ref *invitation)
@@ -75,11 +71,6 @@ static void invitations_read(const PGresult *res, struct arena *a, int64_t me, s
         else
             out->received[out->received_count++] = found;
     }
-}
-
-static void contact_row(struct row *r, void *out)
-{
-    contact_read(r, out);
 }
 
 enum error contact_book(struct db *db, struct arena *a, int64_t me, struct contact_book *out)

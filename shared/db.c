@@ -253,27 +253,6 @@ enum error db_run(struct db *db, const struct query *q, PGresult **out)
     return OK;
 }
 
-enum error db_execute(struct db *db, const struct query *q)
-{
-    PGresult *res = NULL;
-    enum error e = db_run(db, q, &res);
-    if (e == OK)
-        PQclear(res);
-    return e;
-}
-
-enum error db_list(struct db *db, const struct query *q, struct arena *a, row_reader *read, size_t size, void *out,
-                   int *count)
-{
-    PGresult *res = NULL;
-    enum error e = db_run(db, q, &res);
-    if (e != OK)
-        return e;
-    rows_read(res, 0, a, read, size, out, count);
-    PQclear(res);
-    return OK;
-}
-
 /* ---- at the start ---- */
 
 /* db_run(), again and again while the database is away. */

@@ -35,6 +35,14 @@ MUSTCHECK enum error db_run(struct db *db, const struct query *q, PGresult **out
 /* The same for statements whose result does not matter. */
 enum error db_execute(struct db *db, const struct query *q);
 
+/* The same for statements that answer one row: `read` takes it, unless NULL. none: what it means that there is
+ * no row; *out is then untouched. */
+MUSTCHECK enum error db_row(struct db *db, const struct query *q, struct arena *a, row_reader *read, void *out,
+                            enum error none);
+/* The same for those that answer a row with one number, or with yes or no. no: what that means. */
+MUSTCHECK enum error db_int(struct db *db, const struct query *q, int64_t *out);
+MUSTCHECK enum error db_bool(struct db *db, const struct query *q, enum error no);
+
 /* The same for statements whose rows are a list; see rows_read(). */
 MUSTCHECK enum error db_list(struct db *db, const struct query *q, struct arena *a, row_reader *read, size_t size,
                              void *out, int *count);

@@ -1,23 +1,17 @@
 /* Looking people up. */
 #include "shared/directory_store.h"
 
+static void person_row(struct row *r, void *out)
+{
+    person_read(r, out);
+}
+
 enum error user_by_name(struct db *db, struct arena *a, const char *username, struct user *out)
 {
     struct query q;
-    PGresult *res;
     query_init(&q, SQL_USER_BY_NAME);
     query_text(&q, username);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    if (PQntuples(res)) {
-        struct row r = row_at(res, 0, a);
-        person_read(&r, out);
-    } else {
-        e = ERR_USER_NOT_FOUND;
-    }
-    PQclear(res);
-    return e;
+    return db_row(db, &q, a, person_row, out, ERR_USER_NOT_FOUND);
 }
 
 static void entry_read(struct row *r, void *out)
@@ -45,33 +39,4 @@ enum error chat_list(struct db *db, struct arena *a, int64_t me, struct message 
     query_init(&q, SQL_CHAT_LIST);
     query_int(&q, me);
     return db_list(db, &q, a, message_row, sizeof **out, out, count);
-}
-
-void addressee_query(struct query *q, int64_t id)
-{
-    query_init(q, SQL_ADDRESSEE);
-    query_int(q, id);
-}
-
-enum error addressee_result(const PGresult *res, bool *is_group)
-{
-    struct row r = row_at(res, 0, NULL);
-    bool person = row_bool(&r), group = row_bool(&r);
-    if (!person && !group)
-        return ERR_RECIPIENT_NOT_FOUND;
-    *is_group = group;
-    return OK;
-}
-
-enum error addressee(struct db *db, int64_t id, bool *is_group)
-{
-    struct query q;
-    PGresult *res;
-    addressee_query(&q, id);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    e = addressee_result(res, is_group);
-    PQclear(res);
-    return e;
 }

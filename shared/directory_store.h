@@ -19,9 +19,4 @@ MUSTCHECK enum error user_list(struct db *db, struct arena *a, int64_t me, int64
 /* The last message of each of my conversations, latest first. */
 MUSTCHECK enum error chat_list(struct db *db, struct arena *a, int64_t me, struct message **out, int *count);
 
-/* Whom an integer names where it may be a person or a group. ERR_RECIPIENT_NOT_FOUND. */
-void addressee_query(struct query *q, int64_t id);
-MUSTCHECK enum error addressee_result(const PGresult *res, bool *is_group);
-MUSTCHECK enum error addressee(struct db *db, int64_t id, bool *is_group);
-
 #endif

@@ -77,52 +77,32 @@ enum error session_list(struct db *db, struct arena *a, const struct identity *m
 enum error session_end(struct db *db, const struct identity *me, const struct ref *session, const struct caller *from)
 {
     struct query q;
-    PGresult *res;
     query_init(&q, SQL_SESSION_END);
     query_int(&q, me->user_id);
     query_ref(&q, session);
     query_caller(&q, from);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    e = PQntuples(res) ? OK : ERR_NOT_FOUND;
-    PQclear(res);
-    return e;
+    return db_row(db, &q, NULL, NULL, NULL, ERR_NOT_FOUND);
 }
 
 enum error session_end_others(struct db *db, const struct identity *me, const struct caller *from, int64_t *ended)
 {
     struct query q;
-    PGresult *res;
     query_init(&q, SQL_SESSIONS_END);
     query_int(&q, me->user_id);
     query_int(&q, me->session_id);
     query_caller(&q, from);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    struct row r = row_at(res, 0, NULL);
-    *ended = row_int(&r);
-    PQclear(res);
-    return OK;
+    return db_int(db, &q, ended);
 }
 
 enum error password_change(struct db *db, const struct identity *me, const struct user *user, const char *new_hash,
                            const struct caller *from)
 {
     struct query q;
-    PGresult *res;
     query_init(&q, SQL_PASSWORD_CHANGE);
     query_int(&q, me->user_id);
     query_int(&q, me->session_id);
     query_text(&q, user->password_hash);
     query_text(&q, new_hash);
     query_caller(&q, from);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    struct row r = row_at(res, 0, NULL);
-    e = row_bool(&r) ? OK : ERR_PASSWORD_WRONG;
-    PQclear(res);
-    return e;
+    return db_bool(db, &q, ERR_PASSWORD_WRONG);
 }

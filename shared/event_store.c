@@ -118,22 +118,11 @@ enum error consumer_open_result(const PGresult *res, struct arena *a, struct con
     return e;
 }
 
-static enum error run_one(struct db *db, struct arena *a, const struct query *q, struct consumer *out)
-{
-    PGresult *res;
-    enum error e = db_run(db, q, &res);
-    if (e != OK)
-        return e;
-    e = consumer_open_result(res, a, out);
-    PQclear(res);
-    return e;
-}
-
 enum error consumer_open(struct db *db, struct arena *a, int64_t me, const char *name, struct consumer *out)
 {
     struct query q;
     consumer_open_query(&q, me, name);
-    return run_one(db, a, &q, out);
+    return outcome_row(db, &q, a, consumer_read, out);
 }
 
 enum error consumer_ack(struct db *db, struct arena *a, int64_t me, const char *name, const struct position *position,
@@ -147,7 +136,7 @@ enum error consumer_ack(struct db *db, struct arena *a, int64_t me, const char *
     query_text(&q, position->seen);
     query_text(&q, position->upto);
     query_int(&q, position->after);
-    return run_one(db, a, &q, out);
+    return outcome_row(db, &q, a, consumer_read, out);
 }
 
 enum error consumer_list(struct db *db, struct arena *a, int64_t me, struct consumer **out, int *count)
@@ -161,14 +150,8 @@ enum error consumer_list(struct db *db, struct arena *a, int64_t me, struct cons
 enum error consumer_delete(struct db *db, int64_t me, const char *name)
 {
     struct query q;
-    PGresult *res;
     query_init(&q, SQL_CONSUMER_DELETE);
     query_int(&q, me);
     query_text(&q, name);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    e = PQntuples(res) ? OK : ERR_CONSUMER_NOT_FOUND;
-    PQclear(res);
-    return e;
+    return db_row(db, &q, NULL, NULL, NULL, ERR_CONSUMER_NOT_FOUND);
 }

@@ -144,20 +144,11 @@ enum error message_edit(struct db *db, struct arena *a, int64_t me, const struct
                         struct message *out)
 {
     struct query q;
-    PGresult *res;
     query_init(&q, SQL_MESSAGE_EDIT);
     query_ref(&q, message);
     query_int(&q, me);
     query_text(&q, content.s);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    struct row r = row_at(res, 0, a);
-    e = outcome_error(row_text(&r));
-    if (e == OK)
-        message_read(&r, out);
-    PQclear(res);
-    return e;
+    return outcome_row(db, &q, a, message_row, out);
 }
 
 enum error message_delete(struct db *db, int64_t me, const struct ref *message)

@@ -14,25 +14,12 @@ enum error mail_forgot(struct db *db, const char *address)
     return db_execute(db, &q);
 }
 
-/* A statement that answers whether the link was good. */
-static enum error use_link(struct db *db, const struct query *q)
-{
-    PGresult *res;
-    enum error e = db_run(db, q, &res);
-    if (e != OK)
-        return e;
-    struct row r = row_at(res, 0, NULL);
-    e = row_bool(&r) ? OK : ERR_LINK_INVALID;
-    PQclear(res);
-    return e;
-}
-
 enum error email_verify(struct db *db, const unsigned char hash[SECRET_HASH])
 {
     struct query q;
     query_init(&q, SQL_EMAIL_VERIFY);
     query_bytes(&q, hash, SECRET_HASH);
-    return use_link(db, &q);
+    return db_bool(db, &q, ERR_LINK_INVALID);
 }
 
 enum error password_reset(struct db *db, const unsigned char hash[SECRET_HASH], const char *password,
@@ -43,30 +30,29 @@ enum error password_reset(struct db *db, const unsigned char hash[SECRET_HASH], 
     query_bytes(&q, hash, SECRET_HASH);
     query_text(&q, password);
     query_caller(&q, from);
-    return use_link(db, &q);
+    return db_bool(db, &q, ERR_LINK_INVALID);
+}
+
+static void mail_read(struct row *r, void *out)
+{
+    struct mail *m = out;
+    m->id = row_int(r);
+    m->attempt = row_int(r);
+    m->kind = row_text(r);
+    m->recipient = row_text(r);
+    m->username = row_text(r);
+    m->created_at = row_time(r);
+    m->failure = row_text(r);
 }
 
 enum error mail_claim(struct db *db, struct arena *a, const unsigned char hash[SECRET_HASH], int64_t lease,
                       struct mail *out)
 {
     struct query q;
-    PGresult *res;
     query_init(&q, SQL_MAIL_CLAIM);
     query_bytes(&q, hash, SECRET_HASH);
     query_int(&q, lease);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    struct row r = row_at(res, 0, a);
-    out->id = row_int(&r);
-    out->attempt = row_int(&r);
-    out->kind = row_text(&r);
-    out->recipient = row_text(&r);
-    out->username = row_text(&r);
-    out->created_at = row_time(&r);
-    out->failure = row_text(&r);
-    PQclear(res);
-    return OK;
+    return db_row(db, &q, a, mail_read, out, ERR_INTERNAL);
 }
 
 enum error mail_finish(struct db *db, const struct mail *m, enum mail_state *state, const char *reason,

@@ -57,7 +57,8 @@ enum error outcome_result(const PGresult *res)
     return outcome_error(PQgetisnull(res, 0, 0) ? NULL : PQgetvalue(res, 0, 0));
 }
 
-enum error outcome_rows(struct db *db, const struct query *q, PGresult **out)
+/* *out, there only when all is well, is the caller's to PQclear(). */
+static enum error run(struct db *db, const struct query *q, PGresult **out)
 {
     enum error e = db_run(db, q, out);
     if (e == OK && (e = outcome_result(*out)) != OK)
@@ -65,11 +66,24 @@ enum error outcome_rows(struct db *db, const struct query *q, PGresult **out)
     return e;
 }
 
+enum error outcome_row(struct db *db, const struct query *q, struct arena *a, row_reader *read, void *out)
+{
+    PGresult *res;
+    enum error e = run(db, q, &res);
+    if (e != OK)
+        return e;
+    struct row r = row_at(res, 0, a);
+    r.column = 1;
+    read(&r, out);
+    PQclear(res);
+    return OK;
+}
+
 enum error outcome_list(struct db *db, const struct query *q, struct arena *a, row_reader *read, size_t size, void *out,
                         int *count)
 {
     PGresult *res;
-    enum error e = outcome_rows(db, q, &res);
+    enum error e = run(db, q, &res);
     if (e != OK)
         return e;
     rows_read(res, 1, a, read, size, out, count);
@@ -80,7 +94,7 @@ enum error outcome_list(struct db *db, const struct query *q, struct arena *a, r
 enum error outcome_run(struct db *db, const struct query *q)
 {
     PGresult *res;
-    enum error e = outcome_rows(db, q, &res);
+    enum error e = run(db, q, &res);
     if (e == OK)
         PQclear(res);
     return e;

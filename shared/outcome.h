@@ -10,10 +10,9 @@ enum error outcome_error(const char *outcome);
 
 /* The outcome in a result's first column, which is all that matters of it. */
 MUSTCHECK enum error outcome_result(const PGresult *res);
-/* Runs a statement that answers rows with it. *out, there only when all is well, is the caller's
- * to PQclear(). */
-MUSTCHECK enum error outcome_rows(struct db *db, const struct query *q, PGresult **out);
-/* The same where the rows are a list behind it; see rows_read(). */
+/* Runs a statement that answers a row with it; `read` takes the rest. */
+MUSTCHECK enum error outcome_row(struct db *db, const struct query *q, struct arena *a, row_reader *read, void *out);
+/* The same where rows are a list behind it; see rows_read(). */
 MUSTCHECK enum error outcome_list(struct db *db, const struct query *q, struct arena *a, row_reader *read, size_t size,
                                   void *out, int *count);
 /* Runs a statement that answers just that. */

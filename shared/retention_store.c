@@ -3,20 +3,19 @@
 /* Few enough that whoever writes in the same conversation does not notice. */
 enum { BATCH = 500 };
 
+static void purge_read(struct row *r, void *out)
+{
+    struct purge *p = out;
+    p->conversation = row_int(r);
+    p->messages = row_int(r);
+    p->wait_ms = row_int(r);
+}
+
 enum error messages_purge(struct db *db, int64_t default_days, struct purge *out)
 {
     struct query q;
-    PGresult *res;
     query_init(&q, SQL_MESSAGES_PURGE);
     query_int(&q, default_days);
     query_int(&q, BATCH);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    struct row r = row_at(res, 0, NULL);
-    out->conversation = row_int(&r);
-    out->messages = row_int(&r);
-    out->wait_ms = row_int(&r);
-    PQclear(res);
-    return OK;
+    return db_row(db, &q, NULL, purge_read, out, ERR_INTERNAL);
 }

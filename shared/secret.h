@@ -24,7 +24,7 @@ void secret_make(char out[SECRET_TEXT]);
 void secret_hash(const char *text, unsigned char out[SECRET_HASH]);
 
 /* bcrypt of password with a fresh salt; cost 4 to 17, each step doubles the time (12: ~180 ms).
- * The password is at most 72 bytes (password_ok). False when the system cannot. */
+ * The password is at most 72 bytes (validate_password()). False when the system cannot. */
 bool password_hash(const char *password, int cost, char out[PASSWORD_HASH]);
 
 /* Does the password match the hash? hash NULL (no such user) takes as long as a hash of this cost

@@ -221,11 +221,6 @@ const struct sql_statement sql_people[SQL_COUNT] = {
         " FROM (SELECT) one LEFT JOIN (pending JOIN message_view v ON v.id = pending.id) ON true"
         " ORDER BY v.id"},
 
-    /* id -> is it a user's, is it a group's */
-    [SQL_ADDRESSEE] = {"addressee",
-        "SELECT EXISTS (SELECT FROM users WHERE id = $1::bigint),"
-        "       EXISTS (SELECT FROM conversations WHERE id = $1::bigint AND kind = 'group')"},
-
     /* username -> person */
     [SQL_USER_BY_NAME] = {"user_by_name",
         "SELECT " PERSON_COLUMNS("u") " FROM users u WHERE lower(u.username) = lower($1)"

@@ -12,9 +12,10 @@
 /* ---- reading rows (store_read.c) ---- */
 
 void user_read(struct row *r, struct user *out);
+void user_row(struct row *r, void *out);               /* the same, as a row_reader */
 void person_read(struct row *r, struct user *out);     /* what others may see */
 void message_read(struct row *r, struct message *out); /* deleted or no message: id 0 */
-void message_row(struct row *r, void *out);            /* the same for lists */
+void message_row(struct row *r, void *out);            /* the same, as a row_reader */
 void contact_read(struct row *r, struct contact *out);
 void invitation_read(struct row *r, struct invitation *out);
 
@@ -56,9 +57,6 @@ MUSTCHECK enum error session_create(struct db *db, const struct user *user, cons
 /* The session's user. ERR_UNAUTHORIZED when the session is revoked, ERR_DISABLED when the user is. */
 MUSTCHECK enum error session_user(struct db *db, struct arena *a, int64_t session_id, int64_t user_id,
                                   struct user *out);
-/* The halves of session_user for the daemon. */
-void session_user_query(struct query *q, int64_t session_id, int64_t user_id);
-MUSTCHECK enum error session_user_result(const PGresult *res, struct arena *a, struct user *out);
 /* Exchanges a refresh token, or with next_hash NULL checks and keeps it. ERR_REFRESH_INVALID. */
 MUSTCHECK enum error session_refresh(struct db *db, struct arena *a, const unsigned char *shown_hash,
                                      const unsigned char *next_hash, int64_t lifetime, const struct caller *from,

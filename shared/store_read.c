@@ -15,6 +15,11 @@ void user_read(struct row *r, struct user *out)
     out->updated_at = row_time(r);
 }
 
+void user_row(struct row *r, void *out)
+{
+    user_read(r, out);
+}
+
 void person_read(struct row *r, struct user *out)
 {
     *out = (struct user){0};

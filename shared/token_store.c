@@ -38,7 +38,6 @@ enum error token_create(struct db *db, struct arena *a, const struct identity *m
 {
     unsigned char hash[SECRET_HASH];
     struct query q;
-    PGresult *res;
     secret_hash(secret, hash);
     query_init(&q, SQL_TOKEN_CREATE);
     me->session_id ? query_int(&q, me->session_id) : query_null(&q);
@@ -51,15 +50,7 @@ enum error token_create(struct db *db, struct arena *a, const struct identity *m
     query_text(&q, t->user_agent);
     query_caller(&q, t->from);
     query_int(&q, SCRIPT_TOKENS_MOST);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    struct row r = row_at(res, 0, a);
-    e = outcome_error(row_text(&r));
-    if (e == OK)
-        info_read(&r, out);
-    PQclear(res);
-    return e;
+    return outcome_row(db, &q, a, info_read, out);
 }
 
 enum error token_list(struct db *db, struct arena *a, const struct identity *me, int64_t limit, int64_t offset,
@@ -77,18 +68,12 @@ enum error token_revoke(struct db *db, const struct identity *me, const struct r
                         int64_t *ended)
 {
     struct query q;
-    PGresult *res;
     query_init(&q, SQL_TOKEN_REVOKE);
     query_int(&q, me->user_id);
     query_ref(&q, token);
     query_caller(&q, from);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    struct row r = row_at(res, 0, NULL);
-    *ended = row_int(&r);
-    PQclear(res);
-    return token && !*ended ? ERR_NOT_FOUND : OK;
+    enum error e = db_int(db, &q, ended);
+    return e == OK && token && !*ended ? ERR_NOT_FOUND : e;
 }
 
 void token_identity_read(struct row *r, struct token_identity *out)
@@ -146,17 +131,10 @@ void token_used_query(struct query *q, int64_t token)
 enum error token_message(struct db *db, const struct ref *message, int64_t conversation_id)
 {
     struct query q;
-    PGresult *res;
     query_init(&q, SQL_TOKEN_MESSAGE);
     query_ref(&q, message);
     query_int(&q, conversation_id);
-    enum error e = db_run(db, &q, &res);
-    if (e != OK)
-        return e;
-    struct row r = row_at(res, 0, NULL);
-    e = row_bool(&r) ? OK : ERR_INSUFFICIENT_SCOPE;
-    PQclear(res);
-    return e;
+    return db_bool(db, &q, ERR_INSUFFICIENT_SCOPE);
 }
 
 void token_identities_query(struct query *q, int64_t token)

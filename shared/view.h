@@ -82,9 +82,8 @@ view_callback_body(const struct callback_post *p); /* what is posted: {id, type,
 
 #define VIEW_LINES_TYPE "text/plain; charset=utf-8"
 
-/* time, conversation, message, who, text, media_url */
-void view_message_line(FILE *out, const struct message *m);
-char *view_message_lines(const struct message *list, int count); /* the caller frees it */
+/* A line each: time, conversation, message, who, text, media_url. The caller frees it. */
+char *view_message_lines(const struct message *list, int count);
 /* cursor, type, and then the same; of what is no message, text is the status or who did it. */
 void view_event_line(FILE *out, const struct change *c, const char *cursor);
 

@@ -65,7 +65,7 @@ static void end_line(FILE *out, const struct message *m, const char *who, struct
     fputc('\n', out);
 }
 
-void view_message_line(FILE *out, const struct message *m)
+static void message_line(FILE *out, const struct message *m)
 {
     time_field(out, m->created_at);
     fputc('\t', out);
@@ -81,7 +81,7 @@ char *view_message_lines(const struct message *list, int count)
     if (!out)
         abort();
     for (int i = 0; i < count; i++)
-        view_message_line(out, &list[i]);
+        message_line(out, &list[i]);
     if (fclose(out))
         abort();
     return text;

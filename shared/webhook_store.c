@@ -20,16 +20,8 @@ static void webhook_read(struct row *r, void *out)
 /* Runs a statement that answers an outcome and a webhook. */
 static enum error run_one(struct db *db, struct arena *a, const struct query *q, struct webhook *out)
 {
-    PGresult *res;
-    enum error e = db_run(db, q, &res);
-    if (e != OK)
-        return e == ERR_INTERNAL && !strcmp(db->constraint, "users_username") ? ERR_USERNAME_TAKEN : e;
-    struct row r = row_at(res, 0, a);
-    e = outcome_error(row_text(&r));
-    if (e == OK)
-        webhook_read(&r, out);
-    PQclear(res);
-    return e;
+    enum error e = outcome_row(db, q, a, webhook_read, out);
+    return e == ERR_INTERNAL && !strcmp(db->constraint, "users_username") ? ERR_USERNAME_TAKEN : e;
 }
 
 enum error webhook_create(struct db *db, struct arena *a, const struct identity *me, const struct ref *room,

@@ -394,11 +394,6 @@ const char *feed_position(const struct feed *f)
     return f->position ? f->position : "";
 }
 
-bool feed_is_live(const struct feed *f)
-{
-    return pgpipe_is_up(f->pipe) && f->position;
-}
-
 bool feed_is_settled(const struct feed *f)
 {
     return f->position && !f->handed_count && !f->renewed;

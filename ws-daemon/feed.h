@@ -49,7 +49,4 @@ bool feed_is_settled(const struct feed *f);
 /* PostgreSQL may have crashed: the feed is not settled until it has polled. */
 void feed_doubt(struct feed *f);
 
-/* Is the connection up and heard from within the last heartbeat? */
-bool feed_is_live(const struct feed *f);
-
 #endif

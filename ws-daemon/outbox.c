@@ -33,12 +33,6 @@ struct frame *frame_json(struct json_object *take)
     return f;
 }
 
-struct frame *frame_ref(struct frame *f)
-{
-    f->refs++;
-    return f;
-}
-
 void frame_unref(struct frame *f)
 {
     if (f && !--f->refs)
@@ -84,7 +78,8 @@ enum error outbox_push(struct outbox *o, struct frame *f, size_t max)
         return ERR_TOO_SLOW;
     if (o->count == o->size)
         grow(o);
-    o->ring[(o->first + o->count++) % o->size] = frame_ref(f);
+    f->refs++;
+    o->ring[(o->first + o->count++) % o->size] = f;
     count_bytes(o, f, true);
     return OK;
 }

@@ -23,7 +23,6 @@ struct frame {
 /* A frame with one reference. frame_json takes the object. Out of memory ends the process. */
 struct frame *frame_new(const char *text, size_t len);
 struct frame *frame_json(struct json_object *take);
-struct frame *frame_ref(struct frame *f);
 void frame_unref(struct frame *f); /* NULL is fine */
 unsigned char *frame_text(struct frame *f);
 /* The frame shows this message to one who has to get it. */

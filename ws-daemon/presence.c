@@ -24,7 +24,6 @@ static const double SOON_S = 0.2; /* the next beat of a daemon that is not regis
 /* A user with sockets here, or who had some until a moment ago. */
 struct person {
     int64_t id;
-    int64_t created;
     bool written;   /* the database has them online on this daemon */
     bool up;        /* has sockets */
     bool flying;    /* is in the statement under way */
@@ -143,7 +142,6 @@ void presence_socket_up(struct conn *c)
         if (!person)
             abort();
         person->id = id;
-        person->created = c->me.user_created;
         HASH_ADD(hh, p->people, id, sizeof person->id, person);
     }
     person->up = true;

@@ -26,8 +26,8 @@ int revoked_count(const struct revoked *r);
 /* ERR_UNAUTHORIZED for a revoked session, ERR_DISABLED for a disabled user. */
 MUSTCHECK enum error revoked_check(const struct revoked *r, const struct identity *who);
 
-/* Loads the set, and the scripts' tokens (tokens.h), anew through the feed's connection, so that it fits the feed's position; then calls
- * done(d) unless the connection was lost. */
+/* Loads the set, and the scripts' tokens (tokens.h), anew through the feed's connection, so that it fits the
+ * feed's position; then calls done(d) unless the connection was lost. */
 void revoked_load(struct daemon *d, void (*done)(struct daemon *d));
 
 #endif

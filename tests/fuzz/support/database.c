@@ -19,7 +19,6 @@ INSTEAD_OF(pgpipe_submit);
 INSTEAD_OF(pgpipe_hurry);
 INSTEAD_OF(pgpipe_reset);
 INSTEAD_OF(db_run);
-INSTEAD_OF(db_execute);
 INSTEAD_OF(session_user);
 INSTEAD_OF(password_hash);
 INSTEAD_OF(password_matches);
@@ -163,11 +162,6 @@ enum error __wrap_db_run(struct db *db, const struct query *q, PGresult **out)
     (void)out;
     look_at(q);
     return ERR_UNAVAILABLE;
-}
-
-enum error __wrap_db_execute(struct db *db, const struct query *q)
-{
-    return __wrap_db_run(db, q, NULL);
 }
 
 /* Every token's session stands. */

@@ -49,7 +49,8 @@ static const struct identity alice = {
     .username = "alice",
 };
 
-struct daemon *sockets_daemon(void)
+/* The one daemon, made at the first call. */
+static struct daemon *the_daemon(void)
 {
     static struct daemon *d;
     if (d)
@@ -75,11 +76,12 @@ struct daemon *sockets_daemon(void)
     return d;
 }
 
-const char *sockets_token(void)
+/* A good token of user 1, for as long as the process lives. */
+static const char *good_token(void)
 {
     static char *token;
     if (!token)
-        token = token_issue(&sockets_daemon()->keyring, sockets_daemon()->config.issuer, &alice, 1000000);
+        token = token_issue(&the_daemon()->keyring, the_daemon()->config.issuer, &alice, 1000000);
     CHECK(token);
     return token;
 }
@@ -87,7 +89,7 @@ const char *sockets_token(void)
 struct conn *sockets_open(const struct dialect_ops *ops)
 {
     static char wsi; /* nobody looks inside */
-    return conn_new(sockets_daemon(), (struct lws *)&wsi, ops);
+    return conn_new(the_daemon(), (struct lws *)&wsi, ops);
 }
 
 void sockets_admit(struct conn *c)
@@ -129,7 +131,7 @@ void sockets_turn(struct conn *c)
 /* The frame with a token in the place of @@; *len is changed accordingly. Exactly as long. */
 static char *fill_in(const char *frame, size_t *len)
 {
-    const char *token = sockets_token();
+    const char *token = good_token();
     size_t token_len = strlen(token);
     const char *at = memmem(frame, *len, "@@", 2);
     if (!at)

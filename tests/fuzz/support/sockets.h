@@ -5,12 +5,6 @@
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
 
-/* The one daemon, made at the first call. */
-struct daemon *sockets_daemon(void);
-
-/* A good token of user 1, for as long as the process lives. */
-const char *sockets_token(void);
-
 /* A socket that waits for its first frame; sockets_admit() makes it user 1's. */
 struct conn *sockets_open(const struct dialect_ops *ops);
 void sockets_admit(struct conn *c);
