@@ -120,7 +120,8 @@ def nothing_kept(kept):
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A PostgreSQL of the tests' own."""
+    """A PostgreSQL of the tests' own, with an empty database `parley`."""
     own = Cluster().create()
+    own.execute("CREATE DATABASE parley")
     yield own
     own.destroy()

@@ -9,7 +9,6 @@ import websocket
 
 from parley import procs
 from parley.check import assert_problem
-from parley.cluster import Cluster
 from parley.held import HeldConversation
 from parley.proxy import Proxy
 from parley.sockets import DmSocket
@@ -24,14 +23,6 @@ LARGE = 16_000
 SETTINGS = {"STATEMENT_TIMEOUT": 1000, "LOCK_TIMEOUT": 500, "OUTBOX_MAX": OUTBOX, "OUTBOX_TOTAL": ALL_OUTBOXES}
 #: A worker gives a statement up a second after its timeout, the daemon after two.
 GIVEN_UP = 3
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    own = Cluster().create()
-    own.execute("CREATE DATABASE parley")
-    yield own
-    own.destroy()
 
 
 @pytest.fixture(scope="module")

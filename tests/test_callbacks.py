@@ -10,8 +10,9 @@ import time
 import pytest
 
 from parley import metrics, procs
+from parley.api import id_of
 from parley.check import assert_problem, number_of
-from parley.conv import conv_account, id_of
+from parley.conv import conv_account
 from parley.receiver import Receiver
 from parley.stack import ROOT, binary
 from parley.wait import eventually

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from parley.conv import EVENTS, conv_account, conv_socket
+from parley.presence import presence, watch
 
 ACCOUNT = conv_account
 SOCKET = conv_socket
@@ -100,17 +101,6 @@ def test_typing_where_one_is_no_participant_gets_an_error(bob, carol, group, con
 
 
 # ---------------------------------------------------------------------- presence
-
-def presence(who, status):
-    return {"type": "presence", "data": {"user_id": who.id, "status": status}}
-
-
-def watch(connect, user, **options):
-    """A socket that hears of presence and has been told who is there."""
-    sock = connect(user, aside=EVENTS, **options)
-    sock.settled()
-    return sock
-
 
 def test_first_socket_up_and_last_one_down_are_told_across_daemons(alice, bob, group, connect):
     watchers = [watch(connect, bob, daemon=n) for n in (1, 2)]

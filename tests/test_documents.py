@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from parley import ctl, documents
+from parley import ctl
 from parley.api import fresh_password
 from parley.conv import conv_account
 from parley.stack import BUILD, ROOT, binary

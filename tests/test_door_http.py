@@ -9,7 +9,7 @@ import socket
 
 import pytest
 
-from parley.api import Api, Dm, account
+from parley.api import Dm, account
 from parley.check import assert_problem
 from parley.sockets import dm_socket
 

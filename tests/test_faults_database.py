@@ -6,17 +6,8 @@ import pytest
 
 from parley.api import fresh_name
 from parley.check import assert_problem
-from parley.cluster import Cluster
 from parley.stack import Stack
 from parley.wait import eventually
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    own = Cluster().create()
-    own.execute("CREATE DATABASE parley")
-    yield own
-    own.destroy()
 
 
 @pytest.fixture(scope="module")

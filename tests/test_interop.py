@@ -1,35 +1,14 @@
 """Five surfaces, one chat: accounts, direct conversations and contacts. Groups are in test_interop_groups."""
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from itertools import combinations
-from threading import Barrier
 
 import pytest
 
 from parley.check import number_of, uuid_of
-from parley.everywhere import SURFACES, Person, hear, hears_nothing, said, shout
+from parley.everywhere import SURFACES, hear, hears_nothing, pair, person, said, shout  # noqa: F401
+from parley.race import at_once
 
 each = pytest.mark.parametrize("surface", SURFACES)
-
-
-@pytest.fixture
-def person(stack):
-    """A function that makes a person whose sockets end with the test."""
-    with ExitStack() as people:
-        def make(home="conv"):
-            one = Person(stack, home)
-            people.callback(one.close)
-            return one
-        yield make
-
-
-@pytest.fixture
-def pair(person):
-    """Two people who are contacts, and their talk as the first one sees it and as the second does."""
-    one, other = person("rooms"), person("dm")
-    one.meet("rooms", other)
-    return one, other, one.talk_with(other), other.talk_with(one)
 
 
 # ---------------------------------------------------------------------- accounts
@@ -103,24 +82,13 @@ def test_meeting_again_elsewhere_finds_the_same_conversation(stack, person, firs
     assert conversations_of(stack, one, other) == before and len(before) == 1
 
 
-def at_once(calls):
-    gate = Barrier(len(calls))
-
-    def run(call):
-        gate.wait()
-        return call()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
-
-
 @pytest.mark.parametrize("again", range(3))
 def test_twenty_requests_that_race_across_surfaces_make_one_conversation(stack, person, again):
     one, other = person(), person("rooms")
     ways = [s for s in SURFACES if s != "rooms"]
     calls = [lambda s=s, a=a, b=b: a.meet(s, b) for s in ways for a, b in ((one, other), (other, one))] * 2
     calls += [lambda: one.rooms.invite(other), lambda: other.rooms.invite(one)] * 2
-    answers = at_once(calls)
+    answers = at_once(*calls)
     assert len(calls) == 20
     good = [a for a in answers[16:] if a.status_code == 200]
     assert len(good) == 2, [a.text for a in answers[16:]]
@@ -177,8 +145,8 @@ def test_what_one_socket_sends_every_surfaces_sockets_hear_once(pair, surface):
 def test_all_see_one_order_while_all_surfaces_send_at_once(pair):
     one, other, talk, back = pair
     ears = [who.listen(s, t) for who, t in ((one, talk), (other, back)) for s in SURFACES]
-    at_once([lambda s=s, who=who, t=t: [who.say(s, t, f"{s} {n}") for n in range(5)]
-             for s in SURFACES for who, t in ((one, talk), (other, back))])
+    at_once(*[lambda s=s, who=who, t=t: [who.say(s, t, f"{s} {n}") for n in range(5)]
+              for s in SURFACES for who, t in ((one, talk), (other, back))])
     order = one.read("conv", talk)
     assert len(order) == 50
     assert all(one.read(s, talk) == order for s in SURFACES)

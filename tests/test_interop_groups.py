@@ -1,25 +1,12 @@
 """Five surfaces, one chat: groups. Made, joined, left, renamed or deleted on one, they are so on all (dm has none)."""
 
-from contextlib import ExitStack
-
 import pytest
 
 from parley.check import number_of
-from parley.everywhere import GROUPED, Person, hear, hears_nothing, shout
+from parley.everywhere import GROUPED, hear, hears_nothing, person, shout  # noqa: F401
 from parley.sockets import dm_socket
 
 each = pytest.mark.parametrize("surface", GROUPED)
-
-
-@pytest.fixture
-def person(stack):
-    """A function that makes a person whose sockets end with the test."""
-    with ExitStack() as people:
-        def make(home="conv"):
-            one = Person(stack, home)
-            people.callback(one.close)
-            return one
-        yield make
 
 
 @pytest.fixture

@@ -1,32 +1,11 @@
 """Catching up on any surface from whatever message was shown last, also one that is gone by now."""
 
-from contextlib import ExitStack
-
 import pytest
 
 from parley.check import number_of
-from parley.everywhere import SURFACES, Person, hear, hears_nothing, said
+from parley.everywhere import SURFACES, hear, hears_nothing, pair, person, said  # noqa: F401
 
 each = pytest.mark.parametrize("surface", SURFACES)
-
-
-@pytest.fixture
-def person(stack):
-    """A function that makes a person whose sockets end with the test."""
-    with ExitStack() as people:
-        def make(home="conv"):
-            one = Person(stack, home)
-            people.callback(one.close)
-            return one
-        yield make
-
-
-@pytest.fixture
-def pair(person):
-    """Two people who are contacts, and their talk as the first one sees it and as the second does."""
-    one, other = person("rooms"), person("dm")
-    one.meet("rooms", other)
-    return one, other, one.talk_with(other), other.talk_with(one)
 
 
 def since(surface, uuid):

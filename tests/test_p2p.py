@@ -7,7 +7,7 @@ import pytest
 
 from parley.api import fresh_name, fresh_password
 from parley.check import assert_problem, parse_time
-from parley.p2p import (MESSAGE, PICTURE, P2p, assert_message, jerry, p2p_account, p2p_socket,  # noqa: F401
+from parley.p2p import (MESSAGE, PICTURE, P2p, assert_message, jerry, p2p_socket,  # noqa: F401
                         spike, tom)
 from parley.wait import eventually
 

@@ -2,14 +2,13 @@
 
 import secrets
 import time
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 
 import pytest
 
 from parley import tokens
 from parley.api import fresh_name, fresh_password
 from parley.check import assert_problem, parse_time, uuid_of
+from parley.race import at_once
 from parley.rooms import Rooms, alice, assert_user, bob, friends, new  # noqa: F401
 
 INVITATION = {"id", "from_user", "to_user", "created_at", "updated_at"}
@@ -217,18 +216,6 @@ def test_crossing_invitation_accepts_the_first_one(alice, bob):
         assert seen["sent_invitations"] == seen["received_invitations"] == []
         assert_contact(seen["contacts"][0], other)
     assert len(alice.rooms()) == 1 and alice.rooms() == bob.rooms()
-
-
-def at_once(*calls):
-    """What the calls answer when they are made at the same moment."""
-    gate = Barrier(len(calls))
-
-    def run(call):
-        gate.wait()
-        return call()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
 
 
 @pytest.mark.parametrize("again", range(5))

@@ -24,6 +24,11 @@ def fresh_password():
     return f"pw-{uuid.uuid4().hex}"
 
 
+def id_of(thing):
+    """The id of an account, a JSON object, or an id as it is."""
+    return thing["id"] if isinstance(thing, dict) else getattr(thing, "id", thing)
+
+
 class _From(requests.adapters.HTTPAdapter):
     """Connects from one of this machine's addresses, such as 127.0.0.9."""
 
@@ -36,7 +41,14 @@ class _From(requests.adapters.HTTPAdapter):
 
 
 class Api:
-    """One caller: a stack, and a token once there is one; source: the address it comes from."""
+    """One caller: a stack, and a token once there is one; source: the address it comes from. Also holds who it is
+    once signed up."""
+
+    #: What the paths given to ask() are below.
+    BASE = ""
+
+    user = None
+    password = None
 
     def __init__(self, stack, token=None, source=None):
         self.stack = stack
@@ -62,17 +74,31 @@ class Api:
         headers = {**({"Content-Type": content_type} if content_type else {}), **kwargs.pop("headers", {})}
         return self.call(method, path, data=body, headers=headers, **kwargs)
 
+    def ask(self, method, path, status=None, **kwargs):
+        """A request below BASE; with status its answer has to be that one, and is returned as JSON."""
+        resp = self.call(method, self.BASE + path, **kwargs)
+        if status is None:
+            return resp
+        assert resp.status_code == status, f"{method} {path}: {resp.status_code} {resp.text}"
+        return resp.json() if resp.content else None
+
+    @property
+    def id(self):
+        return self.user["id"]
+
+    @property
+    def name(self):
+        return self.user["username"]
+
     def close(self):
         self.http.close()
 
 
 class Dm(Api):
-    """`dm` (000): /api/v1 auth, users and messages. Also holds who it is once signed up."""
+    """`dm` (000): /api/v1 auth, users and messages."""
 
     BASE = "/api/v1"
 
-    user = None
-    password = None
     refresh_token = None
 
     # ------------------------------------------------------------------ accounts and sessions
@@ -121,14 +147,6 @@ class Dm(Api):
         self.token = answer["tokens"]["access_token"]
         self.refresh_token = answer["tokens"]["refresh_token"]
         self.stack.secrets.update((self.password, self.refresh_token))
-
-    @property
-    def id(self):
-        return self.user["id"]
-
-    @property
-    def name(self):
-        return self.user["username"]
 
     # ------------------------------------------------------------------ messages
 

@@ -2,13 +2,8 @@
 
 import json
 
-from .api import Dm, fresh_name, fresh_password
+from .api import Dm, fresh_name, fresh_password, id_of
 from .sockets import Socket
-
-
-def id_of(thing):
-    """The id of an account, a JSON object, or an id as it is."""
-    return thing["id"] if isinstance(thing, dict) else getattr(thing, "id", thing)
 
 
 class Conv(Dm):
@@ -16,9 +11,6 @@ class Conv(Dm):
 
     Paths are those below /api/v1; what is named by an id may be the thing itself.
     """
-
-    def ask(self, method, path, **kwargs):
-        return self.call(method, self.BASE + path, **kwargs)
 
     def make(self, method, path, json=None, status=(200, 201)):
         """A request that has to succeed; its answer."""

@@ -7,6 +7,8 @@ ids have one inside.
 from collections import namedtuple
 from contextlib import ExitStack
 
+import pytest
+
 from .api import Dm, fresh_name, fresh_password
 from .check import number_of, uuid_of
 from .conv import Conv, conv_socket
@@ -227,3 +229,24 @@ def shout(sock, talk, text, **more):
         sock.say(talk.other.number if talk.other else talk.number, text, **more)
     else:
         sock.say({"conv": talk.uuid, "groups": talk.place, "rooms": talk.number}[sock.surface], text, **more)
+
+
+# ---------------------------------------------------------------------- fixtures: import them
+
+@pytest.fixture
+def person(stack):
+    """A function that makes a person whose sockets end with the test."""
+    with ExitStack() as people:
+        def make(home="conv"):
+            one = Person(stack, home)
+            people.callback(one.close)
+            return one
+        yield make
+
+
+@pytest.fixture
+def pair(person):
+    """Two people who are contacts, and their talk as the first one sees it and as the second does."""
+    one, other = person("rooms"), person("dm")
+    one.meet("rooms", other)
+    return one, other, one.talk_with(other), other.talk_with(one)

@@ -2,31 +2,18 @@
 
 import pytest
 
-from .api import Api, fresh_name, fresh_password
+from .api import Api, fresh_name, fresh_password, id_of
 from .check import assert_id, parse_time
 from .sockets import Socket
-
-
-def id_of(thing):
-    """The id of an account, a JSON object, or an id as it is."""
-    return thing["id"] if isinstance(thing, dict) else getattr(thing, "id", thing)
 
 
 class Groups(Api):
     """/api auth, conversations and groups. Methods return the response; those in the second half assert
     that it worked and return what it says. A place is a conversation or a group, as an answer showed it."""
 
-    user = None
-    password = None
-    refresh_token = None
+    BASE = "/api"
 
-    def ask(self, method, path, status=None, **kwargs):
-        """A request below /api; with status its answer has to be that one, and is returned as JSON."""
-        resp = self.call(method, "/api" + path, **kwargs)
-        if status is None:
-            return resp
-        assert resp.status_code == status, f"{method} {path}: {resp.status_code} {resp.text}"
-        return resp.json()
+    refresh_token = None
 
     # ------------------------------------------------------------------ the endpoints
 
@@ -75,14 +62,6 @@ class Groups(Api):
         self.user, self.token, self.refresh_token = (answer[k] for k in ("user", "access_token", "refresh_token"))
         self.stack.secrets.update((self.password, self.refresh_token))
         return self
-
-    @property
-    def id(self):
-        return self.user["id"]
-
-    @property
-    def name(self):
-        return self.user["username"]
 
     def direct(self, other):
         return self.ask("POST", "/conversations", 200, json={"user_id": id_of(other)})["conversation"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .api import Api, fresh_name, fresh_password
+from .api import Api, fresh_name, fresh_password, id_of
 from .check import parse_time
 from .sockets import Socket
 
@@ -11,25 +11,11 @@ STATUSES = ("SENT", "PENDING", "DELIVERED")
 PICTURE = "https://example.org/cheese.jpg"
 
 
-def number(thing):
-    """The integer id of a JSON object or an account, or an id as it is."""
-    return thing["id"] if isinstance(thing, dict) else getattr(thing, "id", thing)
-
-
 class P2p(Api):
     """/v1 users, messages, chats and groups. Methods return the response; those in the second half assert
     that it worked and return what it says."""
 
-    user = None
-    password = None
-
-    def ask(self, method, path, status=None, **kwargs):
-        """A request below /v1; with status its answer has to be that one, and is returned as JSON."""
-        resp = self.call(method, "/v1" + path, **kwargs)
-        if status is None:
-            return resp
-        assert resp.status_code == status, f"{method} {path}: {resp.status_code} {resp.text}"
-        return resp.json()
+    BASE = "/v1"
 
     # ------------------------------------------------------------------ the endpoints
 
@@ -44,10 +30,10 @@ class P2p(Api):
 
     def send(self, recipient, content=None, key=None, **more):
         """recipient: another account, or the id of a person or a group."""
-        return self._post(f"/messages/p2p/{number(recipient)}", content, key, more)
+        return self._post(f"/messages/p2p/{id_of(recipient)}", content, key, more)
 
     def send_to_group(self, group, content=None, key=None, **more):
-        return self._post(f"/messages/group/{number(group)}", content, key, more)
+        return self._post(f"/messages/group/{id_of(group)}", content, key, more)
 
     def _post(self, path, content, key, more):
         headers = {"Idempotency-Key": key} if key is not None else {}
@@ -55,16 +41,16 @@ class P2p(Api):
         return self.ask("POST", path, json=body, headers=headers)
 
     def history(self, other, **query):
-        return self.ask("GET", f"/messages/history/{number(other)}", params=query)
+        return self.ask("GET", f"/messages/history/{id_of(other)}", params=query)
 
     def group_history(self, group, **query):
-        return self.ask("GET", f"/groups/{number(group)}/messages", params=query)
+        return self.ask("GET", f"/groups/{id_of(group)}/messages", params=query)
 
     def create(self, **body):
         return self.ask("POST", "/groups", json=body)
 
     def add(self, group, who):
-        return self.ask("POST", f"/groups/{number(group)}/members", json={"user_id": number(who)})
+        return self.ask("POST", f"/groups/{id_of(group)}/members", json={"user_id": id_of(who)})
 
     # ------------------------------------------------------------------ what has to work
 
@@ -76,14 +62,6 @@ class P2p(Api):
             "username": name or fresh_name(), "email": f"{fresh_name('p')}@example.org", "password": self.password})
         self.token = self.user["token"]
         return self
-
-    @property
-    def id(self):
-        return self.user["id"]
-
-    @property
-    def name(self):
-        return self.user["username"]
 
     def say(self, recipient, content=None, **more):
         resp = self.send(recipient, content, **more)
@@ -98,11 +76,11 @@ class P2p(Api):
 
     def members(self, group):
         """Their ids, in the order they joined."""
-        return [m["id"] for m in self.ask("GET", f"/groups/{number(group)}/members", 200)]
+        return [m["id"] for m in self.ask("GET", f"/groups/{id_of(group)}/members", 200)]
 
     def page(self, other, **query):
         """The messages of a page of the history with other, a person or a group."""
-        answer = self.ask("GET", f"/messages/history/{number(other)}", 200, params=query)
+        answer = self.ask("GET", f"/messages/history/{id_of(other)}", 200, params=query)
         assert set(answer) == {"messages", "count"} and answer["count"] == len(answer["messages"])
         return answer["messages"]
 
@@ -150,7 +128,7 @@ class P2pSocket(Socket):
 
     def say(self, recipient, content=None, **more):
         text = {} if content is None else {"content": content}
-        self.send({"recipient_id": number(recipient), **text, **more})
+        self.send({"recipient_id": id_of(recipient), **text, **more})
 
     def exchange(self, recipient, content=None, **more):
         """Send and return the next frame, which is the echo unless others write meanwhile."""

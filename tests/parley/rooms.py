@@ -1,19 +1,15 @@
 """The `rooms` (003) client, its socket, and the fixtures of its tests."""
 
 import uuid
+from contextlib import ExitStack
 
 import pytest
 
-from .api import Api, fresh_name, fresh_password
+from .api import Api, fresh_name, fresh_password, id_of
 from .check import parse_time
 from .sockets import Socket
 
 USER = {"id", "username", "is_active", "created_at", "updated_at"}
-
-
-def number(thing):
-    """The integer id of a JSON object or an account, or an id as it is."""
-    return thing["id"] if isinstance(thing, dict) else getattr(thing, "id", thing)
 
 
 def name_of(who):
@@ -24,16 +20,7 @@ class Rooms(Api):
     """/v1 auth, contacts, rooms and messages/rooms. Methods return the response; those in the second half
     assert that it worked and return what it says."""
 
-    user = None
-    password = None
-
-    def ask(self, method, path, status=None, **kwargs):
-        """A request below /v1; with status its answer has to be that one, and is returned as JSON."""
-        resp = self.call(method, "/v1" + path, **kwargs)
-        if status is None:
-            return resp
-        assert resp.status_code == status, f"{method} {path}: {resp.status_code} {resp.text}"
-        return resp.json() if resp.content else None
+    BASE = "/v1"
 
     # ------------------------------------------------------------------ the endpoints
 
@@ -50,13 +37,13 @@ class Rooms(Api):
         return self.ask("POST", "/contacts/invite", json={"username": name_of(who)})
 
     def accept(self, invitation):
-        return self.ask("POST", f"/contacts/{number(invitation)}/accept")
+        return self.ask("POST", f"/contacts/{id_of(invitation)}/accept")
 
     def reject(self, invitation):
-        return self.ask("POST", f"/contacts/{number(invitation)}/reject")
+        return self.ask("POST", f"/contacts/{id_of(invitation)}/reject")
 
     def remove_contact(self, contact):
-        return self.ask("DELETE", f"/contacts/{number(contact)}")
+        return self.ask("DELETE", f"/contacts/{id_of(contact)}")
 
     def check(self, who):
         return self.ask("GET", f"/contacts/check/{name_of(who)}")
@@ -65,22 +52,22 @@ class Rooms(Api):
         return self.ask("POST", "/rooms", json={"name": name, "member_usernames": [name_of(m) for m in members], **more})
 
     def get(self, room):
-        return self.ask("GET", f"/rooms/{number(room)}")
+        return self.ask("GET", f"/rooms/{id_of(room)}")
 
     def add(self, room, *members):
-        return self.ask("POST", f"/rooms/{number(room)}/members", json={"usernames": [name_of(m) for m in members]})
+        return self.ask("POST", f"/rooms/{id_of(room)}/members", json={"usernames": [name_of(m) for m in members]})
 
     def remove(self, room, who):
-        return self.ask("DELETE", f"/rooms/{number(room)}/members/{name_of(who)}")
+        return self.ask("DELETE", f"/rooms/{id_of(room)}/members/{name_of(who)}")
 
     def leave(self, room):
-        return self.ask("POST", f"/rooms/{number(room)}/leave")
+        return self.ask("POST", f"/rooms/{id_of(room)}/leave")
 
     def delete(self, room):
-        return self.ask("DELETE", f"/rooms/{number(room)}")
+        return self.ask("DELETE", f"/rooms/{id_of(room)}")
 
     def history(self, room, **query):
-        return self.ask("GET", f"/messages/rooms/{number(room)}/history", params=query)
+        return self.ask("GET", f"/messages/rooms/{id_of(room)}/history", params=query)
 
     # ------------------------------------------------------------------ what has to work
 
@@ -92,14 +79,6 @@ class Rooms(Api):
         self.token = self.ask("POST", "/auth/login", 200, json=body, token=None)["access_token"]
         self.stack.secrets.add(self.password)
         return self
-
-    @property
-    def id(self):
-        return self.user["id"]
-
-    @property
-    def name(self):
-        return self.user["username"]
 
     def contacts(self):
         return self.ask("GET", "/contacts", 200)
@@ -125,7 +104,7 @@ class Rooms(Api):
         return self.ask("POST", "/rooms", 201, json={"name": name, "member_usernames": [m.name for m in members]})
 
     def page(self, room, **query):
-        return self.ask("GET", f"/messages/rooms/{number(room)}/history", 200, params=query)
+        return self.ask("GET", f"/messages/rooms/{id_of(room)}/history", 200, params=query)
 
     def texts(self, room, **query):
         return [m["content"] for m in self.page(room, **query)["messages"]]
@@ -179,12 +158,12 @@ class RoomsSocket(Socket):
     def subscribe(self, *rooms):
         """Subscriptions that have to succeed."""
         for room in rooms:
-            self.tell("subscribe", room_id=number(room))
+            self.tell("subscribe", room_id=id_of(room))
             self.expect("success")
         return self
 
     def say(self, room, content, **more):
-        self.tell("send_message", room_id=number(room), content=content, **more)
+        self.tell("send_message", room_id=id_of(room), content=content, **more)
 
     def message(self, timeout=10):
         """The message in the next frame."""
@@ -249,29 +228,15 @@ def friends(alice, bob, new):
 @pytest.fixture
 def sockets():
     """A function that opens a socket which ends with the test."""
-    opened = []
-
-    def open_one(user, **options):
-        opened.append(rooms_socket(user, **options))
-        return opened[-1]
-
-    yield open_one
-    for sock in opened:
-        sock.abort()
+    with ExitStack() as opened:
+        yield lambda user, **options: opened.enter_context(rooms_socket(user, **options))
 
 
 @pytest.fixture
 def silent(stack):
     """A function that opens a socket without a token."""
-    opened = []
-
-    def open_one(**options):
-        opened.append(RoomsSocket(stack, **options))
-        return opened[-1]
-
-    yield open_one
-    for sock in opened:
-        sock.abort()
+    with ExitStack() as opened:
+        yield lambda **options: opened.enter_context(RoomsSocket(stack, **options))
 
 
 @pytest.fixture
