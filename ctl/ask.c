@@ -55,6 +55,17 @@ int ask_rows(struct ctl *c, const struct query *q, struct json_object **out)
     return EX_OK;
 }
 
+int ask_conversation(struct ctl *c, const struct query *q, const char *name, struct json_object **out)
+{
+    struct json_object *rows;
+    int status = ask_rows(c, q, &rows);
+    if (status != EX_OK)
+        return status;
+    *out = json_object_get(json_object_array_get_idx(rows, 0));
+    json_object_put(rows);
+    return *out ? EX_OK : fail(c, EX_DATAERR, "there is no conversation %s", name);
+}
+
 int ask_and_print(struct ctl *c, const struct query *q)
 {
     struct json_object *rows = NULL;

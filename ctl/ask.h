@@ -17,6 +17,8 @@ int ask_ref(struct ctl *c, const char *what, const char *name, struct ref *out);
 MUSTCHECK enum error ask_patiently(struct db *db, const struct query *q, PGresult **out);
 /* A statement's rows as a list; the caller owns it. */
 int ask_rows(struct ctl *c, const struct query *q, struct json_object **out);
+/* The first of them, the caller's; without one EX_DATAERR, after saying that there is no such conversation. */
+int ask_conversation(struct ctl *c, const struct query *q, const char *name, struct json_object **out);
 /* Prints them. */
 int ask_and_print(struct ctl *c, const struct query *q);
 /* The integer in a statement's one row and column, 0 without a row; a boolean counts as 0 or 1. */

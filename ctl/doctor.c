@@ -61,6 +61,17 @@ struct guest *doctor_guest(struct doctor *d, bool with_password)
     return g;
 }
 
+static void text_read(struct row *r, void *out)
+{
+    *(const char **)out = row_text(r);
+}
+
+const char *doctor_text(struct doctor *d, const struct query *q)
+{
+    const char *text = NULL;
+    return db_row(&d->ctl->db, q, d->arena, text_read, &text, OK) == OK ? text : NULL;
+}
+
 int doctor_say(struct doctor *d, const struct guest *to, const char *words)
 {
     struct answer a;

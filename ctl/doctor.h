@@ -49,6 +49,9 @@ struct doctor {
 /* A new account with a token; NULL after a verdict. With a password it can log in by itself. */
 struct guest *doctor_guest(struct doctor *d, bool with_password);
 
+/* The text in a statement's one row and column; NULL: none, or no answer. */
+const char *doctor_text(struct doctor *d, const struct query *q);
+
 /* A message from the first guest, in words that need no escape; the status of the answer. */
 int doctor_say(struct doctor *d, const struct guest *to, const char *words);
 

@@ -194,17 +194,8 @@ void doctor_limits(struct doctor *d)
 static const char *data_directory(struct doctor *d)
 {
     struct query q;
-    PGresult *res;
-    const char *path = NULL;
     query_init(&q, SQL_DOCTOR_DATA);
-    if (db_run(&d->ctl->db, &q, &res) != OK)
-        return NULL;
-    if (PQntuples(res)) {
-        struct row r = row_at(res, 0, d->arena);
-        path = row_text(&r);
-    }
-    PQclear(res);
-    return path;
+    return doctor_text(d, &q);
 }
 
 static const char *directory_of(struct doctor *d, const char *path)

@@ -119,18 +119,9 @@ void doctor_authorization(struct doctor *d)
 static const char *address_seen(struct doctor *d)
 {
     struct query q;
-    PGresult *res;
-    const char *address = NULL;
     query_init(&q, SQL_DOCTOR_ADDRESS);
     query_int(&q, d->guests[0].user.id);
-    if (db_run(&d->ctl->db, &q, &res) != OK)
-        return NULL;
-    if (PQntuples(res)) {
-        struct row r = row_at(res, 0, d->arena);
-        address = row_text(&r);
-    }
-    PQclear(res);
-    return address;
+    return doctor_text(d, &q);
 }
 
 static void check_address(struct doctor *d, const char *seen, const char *ours)

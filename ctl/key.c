@@ -13,11 +13,12 @@
 
 enum { SETTLE_S = 1 }; /* what a program may take to read the file again; it takes a millisecond */
 
-/* Sends SIGHUP to the programs that run with our settings; fills in who got it. */
-static void reload(struct ctl *c, struct json_object *told)
+/* Sends SIGHUP to the programs that run with our settings; who got it, for the caller to put. */
+static struct json_object *reload(struct ctl *c)
 {
     static const char *const programs[] = {"fcgi-app", "ws-daemon"};
     struct process list[PROCESSES_MOST];
+    struct json_object *told = json_object_new_array();
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
         int count = process_find(&c->arena, programs[i], c->config_file, list);
         count = process_parents(list, count);
@@ -26,11 +27,13 @@ static void reload(struct ctl *c, struct json_object *told)
                 json_object_array_add(
                     told, json_object_new_string(arena_printf(&c->arena, "%s %d", list[k].name, (int)list[k].pid)));
     }
+    return told;
 }
 
-static void report(struct ctl *c, const char *id, const char *what, struct json_object *told)
+/* The key file was changed: has it read, and says so. */
+static int changed(struct ctl *c, const char *id, const char *what)
 {
-    struct json_object *o = json_object_new_object();
+    struct json_object *o = json_object_new_object(), *told = reload(c);
     size_t count = json_object_array_length(told);
     json_object_object_add(o, "kid", json_object_new_string(id));
     json_object_object_add(o, "reloaded", told);
@@ -38,6 +41,7 @@ static void report(struct ctl *c, const char *id, const char *what, struct json_
                 count ? "key %s %s; %zu programs were told to reload"
                       : "key %s %s; no program was told, reload them: SIGHUP to fcgi-app and ws-daemon",
                 id, what, count);
+    return EX_OK;
 }
 
 int cmd_key_list(struct ctl *c)
@@ -97,12 +101,7 @@ int cmd_key_add(struct ctl *c)
     struct keyfile f;
     const char *id = NULL;
     int status = add(c, &f, &id);
-    if (status != EX_OK)
-        return status;
-    struct json_object *told = json_object_new_array();
-    reload(c, told);
-    report(c, id, "added, it verifies", told);
-    return EX_OK;
+    return status == EX_OK ? changed(c, id, "added, it verifies") : status;
 }
 
 int cmd_key_use(struct ctl *c)
@@ -111,10 +110,7 @@ int cmd_key_use(struct ctl *c)
     int status = keyfile_read(c, &f);
     if (status != EX_OK || (status = use(c, &f, c->arguments[0])) != EX_OK)
         return status;
-    struct json_object *told = json_object_new_array();
-    reload(c, told);
-    report(c, c->arguments[0], "signs", told);
-    return EX_OK;
+    return changed(c, c->arguments[0], "signs");
 }
 
 int cmd_key_remove(struct ctl *c)
@@ -131,10 +127,7 @@ int cmd_key_remove(struct ctl *c)
     keyfile_remove(&f, at);
     if ((status = keyfile_write(c, &f)) != EX_OK)
         return status;
-    struct json_object *told = json_object_new_array();
-    reload(c, told);
-    report(c, c->arguments[0], "removed, its tokens are refused", told);
-    return EX_OK;
+    return changed(c, c->arguments[0], "removed, its tokens are refused");
 }
 
 /* Two steps, so that no program is shown a token signed with a key it has not read yet. */
@@ -145,15 +138,10 @@ int cmd_key_rotate(struct ctl *c)
     int status = add(c, &f, &id);
     if (status != EX_OK)
         return status;
-    struct json_object *told = json_object_new_array();
-    reload(c, told);
+    struct json_object *told = reload(c);
     if (json_object_array_length(told))
         sleep(SETTLE_S);
     json_object_put(told);
-    if ((status = use(c, &f, id)) != EX_OK)
-        return status;
-    told = json_object_new_array();
-    reload(c, told);
-    report(c, id, "signs", told);
-    return EX_OK;
+    status = use(c, &f, id);
+    return status == EX_OK ? changed(c, id, "signs") : status;
 }

@@ -50,7 +50,7 @@ int cmd_conversation_show(struct ctl *c)
 {
     struct query q;
     struct ref ref;
-    struct json_object *rows;
+    struct json_object *o;
     int64_t messages;
     int status;
     if (!option_int(c, "messages", 0, 100000, 0, &messages))
@@ -59,12 +59,8 @@ int cmd_conversation_show(struct ctl *c)
         return status;
     query_init(&q, SQL_ADMIN_CONVERSATION);
     query_ref(&q, &ref);
-    if ((status = ask_rows(c, &q, &rows)) != EX_OK)
+    if ((status = ask_conversation(c, &q, c->arguments[0], &o)) != EX_OK)
         return status;
-    struct json_object *o = json_object_get(json_object_array_get_idx(rows, 0));
-    json_object_put(rows);
-    if (!o)
-        return fail(c, EX_DATAERR, "there is no conversation %s", c->arguments[0]);
     query_init(&q, SQL_ADMIN_MEMBERS);
     query_int(&q, ref.id);
     status = add_rows(c, o, "members", &q);

@@ -42,7 +42,7 @@ int cmd_conversation_retention(struct ctl *c)
 {
     struct query q;
     struct ref ref;
-    struct json_object *rows;
+    struct json_object *o;
     const char *rule = c->arguments[1];
     int64_t days = 0;
     int status;
@@ -54,12 +54,8 @@ int cmd_conversation_retention(struct ctl *c)
         return status;
     query_init(&q, SQL_RETENTION_GET);
     query_ref(&q, &ref);
-    if ((status = ask_rows(c, &q, &rows)) != EX_OK)
+    if ((status = ask_conversation(c, &q, c->arguments[0], &o)) != EX_OK)
         return status;
-    struct json_object *o = json_object_get(json_object_array_get_idx(rows, 0));
-    json_object_put(rows);
-    if (!o)
-        return fail(c, EX_DATAERR, "there is no conversation %s", c->arguments[0]);
     /* Its own rule, or that of all; 0 is what the setting means by for ever. */
     json_object_object_add(o, "default_days", json_object_new_int(c->config.messages_keep));
     output_print(&c->out, o);
