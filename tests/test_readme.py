@@ -66,10 +66,6 @@ def test_reading_map_leads_to_every_folder_of_sources():
     assert {f"{folder}/" for folder in folders} <= set(quoted(section("## Reading the sources")))
 
 
-def test_what_make_run_prints_names_every_migration():
-    assert re.findall(r"^migrate: (\S+)$", README, re.M) == sorted(path.name for path in ROOT.glob("db/*.sql"))
-
-
 # ---------------------------------------------------------------------- the tour
 
 def take_tour(stack):
