@@ -63,13 +63,13 @@ const struct command commands[] = {
     {"user delete", "USER", 1, 1, NEEDS_DATABASE, cmd_user_delete, "Erases a user and all that is stored of them.", delete_options},
     {"user export", "USER", 1, 1, NEEDS_DATABASE, cmd_user_export, "Writes all that is stored of a user, as JSON.", output_options},
 
-    {"token list", "[USER]", 0, 1, NEEDS_DATABASE, cmd_token_index, "Lists the tokens of scripts, of all users or one.", token_list_options},
-    {"token create", "USER", 1, 1, NEEDS_DATABASE, cmd_token_make, "Makes a token for a user's script and prints it, this once.", token_options},
-    {"token revoke", "TOKEN", 1, 1, NEEDS_DATABASE, cmd_token_end, "Ends a script's token.", NULL},
+    {"token list", "[USER]", 0, 1, NEEDS_DATABASE, cmd_token_list, "Lists the tokens of scripts, of all users or one.", token_list_options},
+    {"token create", "USER", 1, 1, NEEDS_DATABASE, cmd_token_create, "Makes a token for a user's script and prints it, this once.", token_options},
+    {"token revoke", "TOKEN", 1, 1, NEEDS_DATABASE, cmd_token_revoke, "Ends a script's token.", NULL},
 
     {"session list", "[USER]", 0, 1, NEEDS_DATABASE, cmd_session_list, "Lists open sessions, of all users or one.", session_list_options},
-    {"session create", "USER", 1, 1, NEEDS_DATABASE, cmd_session_make, "Signs a user in and prints the access token.", session_options},
-    {"session revoke", "[SESSION]", 0, 1, NEEDS_DATABASE, cmd_session_end, "Ends a session, or all of a user.", session_revoke_options},
+    {"session create", "USER", 1, 1, NEEDS_DATABASE, cmd_session_create, "Signs a user in and prints the access token.", session_options},
+    {"session revoke", "[SESSION]", 0, 1, NEEDS_DATABASE, cmd_session_revoke, "Ends a session, or all of a user.", session_revoke_options},
 
     {"key list", "", 0, 0, NEEDS_SETTINGS, cmd_key_list, "Lists the signing keys, the one that signs first.", NULL},
     {"key rotate", "", 0, 0, NEEDS_SETTINGS, cmd_key_rotate, "Makes a key and signs with it; older ones go on verifying.", NULL},
@@ -77,13 +77,13 @@ const struct command commands[] = {
     {"key use", "KID", 1, 1, NEEDS_SETTINGS, cmd_key_use, "Signs with this key from now on: the second half.", NULL},
     {"key remove", "KID", 1, 1, NEEDS_SETTINGS, cmd_key_remove, "Removes a key; what it signed is refused from now on.", NULL},
 
-    {"conversation list", "", 0, 0, NEEDS_DATABASE, cmd_conversation_index, "Lists conversations.", conversation_options},
+    {"conversation list", "", 0, 0, NEEDS_DATABASE, cmd_conversation_list, "Lists conversations.", conversation_options},
     {"conversation show", "CONVERSATION", 1, 1, NEEDS_DATABASE, cmd_conversation_show, "Shows a conversation and its members.", show_options},
     {"conversation retention", "CONVERSATION [DAYS]", 1, 2, NEEDS_DATABASE, cmd_conversation_retention, "Shows, or sets, how many days a conversation's messages are kept: a number, forever, or default.", NULL},
     {"stats", "", 0, 0, NEEDS_DATABASE, cmd_stats, "Counts users, sessions, conversations, messages and more.", NULL},
 
-    {"export", "", 0, 0, NEEDS_DATABASE, cmd_server_export, "Writes the whole server as JSON lines.", output_options},
-    {"import", "[FILE]", 0, 1, NEEDS_DATABASE, cmd_server_import, "Reads such lines into an empty database.", NULL},
+    {"export", "", 0, 0, NEEDS_DATABASE, cmd_export, "Writes the whole server as JSON lines.", output_options},
+    {"import", "[FILE]", 0, 1, NEEDS_DATABASE, cmd_import, "Reads such lines into an empty database.", NULL},
     {"backup verify", "BACKUP", 1, 1, NEEDS_SETTINGS, cmd_backup_verify, "Restores what pg_dump wrote into a database of its own, and looks for gaps.", NULL},
 
     {"config check", "", 0, 0, NEEDS_SETTINGS, cmd_config_check, "Says whether the programs can start with these settings.", NULL},

@@ -113,7 +113,7 @@ static int write_all(struct dump *d)
     return status;
 }
 
-int cmd_server_export(struct ctl *c)
+int cmd_export(struct ctl *c)
 {
     struct dump d = {.ctl = c};
     int status = sink_open(c, option(c, "output"), &d.sink);

@@ -170,7 +170,7 @@ static int finish(struct load *l)
     return EX_OK;
 }
 
-int cmd_server_import(struct ctl *c)
+int cmd_import(struct ctl *c)
 {
     struct load l = {.ctl = c, .in = stdin, .name = "standard input"};
     if (c->arguments[0] && !(l.in = fopen(l.name = c->arguments[0], "re")))

@@ -18,7 +18,7 @@ int cmd_stats(struct ctl *c)
     return EX_OK;
 }
 
-int cmd_conversation_index(struct ctl *c)
+int cmd_conversation_list(struct ctl *c)
 {
     struct query q;
     struct user u;

@@ -26,7 +26,7 @@ int cmd_session_list(struct ctl *c)
     return ask_and_print(c, &q);
 }
 
-int cmd_session_end(struct ctl *c)
+int cmd_session_revoke(struct ctl *c)
 {
     struct query q;
     struct user u;
@@ -71,7 +71,7 @@ static int open_session(struct ctl *c, const struct user *u, enum dialect d, int
     return e == OK ? EX_OK : fail_error(c, e, u->username);
 }
 
-int cmd_session_make(struct ctl *c)
+int cmd_session_create(struct ctl *c)
 {
     struct keyring keys;
     struct user u;

@@ -10,7 +10,7 @@
 
 enum { DAYS_MOST = 3650, DAY_S = 86400 };
 
-int cmd_token_index(struct ctl *c)
+int cmd_token_list(struct ctl *c)
 {
     struct query q;
     struct user u;
@@ -63,7 +63,7 @@ static int read_options(struct ctl *c, struct new_token *out, struct ref *room)
     return e == OK ? EX_OK : fail_error(c, e, NULL);
 }
 
-int cmd_token_make(struct ctl *c)
+int cmd_token_create(struct ctl *c)
 {
     char secret[SCRIPT_TOKEN_TEXT];
     struct caller here = {0};
@@ -91,7 +91,7 @@ int cmd_token_make(struct ctl *c)
 
 /* ---- revoke ---- */
 
-int cmd_token_end(struct ctl *c)
+int cmd_token_revoke(struct ctl *c)
 {
     struct query q;
     struct ref token;
