@@ -37,9 +37,8 @@ courier_LIBS   := -lcurl
 parleyctl_DIR  := ctl
 parleyctl_LIBS := -lcurl -lwebsockets
 
-present  = $(foreach p,$1,$(if $(wildcard $($p_DIR)/main.c),$p))
+PROGRAMS := fcgi-app ws-daemon courier parleyctl
 objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $1/*.c))
-PROGRAMS := $(call present,fcgi-app ws-daemon courier parleyctl)
 TARGETS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
 UNITS    := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c)) $(TARGETS:%=$(BUILD)/unit/fuzz_%)
 LIBS     := $(PROGRAMS:%=$(BUILD)/lib%.a) $(BUILD)/libparley.a
@@ -126,7 +125,7 @@ install: all $(BUILD)/man/parley.env.5  ## put everything under PREFIX (/usr/loc
 	    $(UNITDIR)/parley-.service.d $(PREFIX)/lib/sysusers.d $(PREFIX)/lib/tmpfiles.d \
 	    $(PREFIX)/share/man/man1 $(PREFIX)/share/man/man5 $(PREFIX)/share/man/man8 $(PREFIX)/share/bash-completion/completions)
 	install -m 755 $(SERVICES:%=$(BUILD)/%) $(DESTDIR)$(LIBEXECDIR)
-	$(if $(filter parleyctl,$(PROGRAMS)),install -m 755 $(BUILD)/parleyctl $(DESTDIR)$(PREFIX)/bin)
+	install -m 755 $(BUILD)/parleyctl $(DESTDIR)$(PREFIX)/bin
 	install -m 644 db/*.sql $(DESTDIR)$(DATADIR)/db
 	install -m 755 db/migrate.sh $(DESTDIR)$(DATADIR)/db
 	install -m 644 docs/scripts/parley.sh $(DESTDIR)$(DATADIR)/scripts
@@ -134,7 +133,7 @@ install: all $(BUILD)/man/parley.env.5  ## put everything under PREFIX (/usr/loc
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(BUILD)/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
-	$(if $(filter parleyctl,$(PROGRAMS)),$(BUILD)/parleyctl completion >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/parleyctl)
+	$(BUILD)/parleyctl completion >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/parleyctl
 	$(call NGINX_PART,http) >$(DESTDIR)$(DATADIR)/nginx/http.conf
 	$(call NGINX_PART,server) >$(DESTDIR)$(DATADIR)/nginx/server.conf
 	install -m 644 ctl/apache.conf $(DESTDIR)$(DATADIR)

@@ -1,6 +1,6 @@
 #!/bin/bash
-# One whole Parley on this machine: PostgreSQL, nginx, both pools and the daemon, under s6.
-# Behind `make run|start|stop`, and the tests' way to a stack of their own.
+# One whole Parley on this machine: PostgreSQL, nginx, both pools, daemons and the courier, under s6.
+# Behind `make run|start|upgrade|stop|status`, and the tests' way to a stack of their own.
 #
 # Usage: ctl/stack.sh setup|run|start|upgrade|stop|status|tour       Settings, by environment:
 #   VAR=var                state directory: bin/ conf/ data/ keys/ log/ run/ service/
@@ -95,11 +95,10 @@ install_programs() {
     install -m 755 "$TOP/ctl/service.sh" "$VAR/bin/service"
     install -m 755 "$TOP/ctl/finish.sh" "$VAR/bin/finish"
     local program
-    for program in fcgi-app ws-daemon; do
+    for program in fcgi-app ws-daemon courier; do
         [ -x "$TOP/$BUILD/$program" ] || die "$BUILD/$program is missing: run make"
         install -m 755 "$TOP/$BUILD/$program" "$VAR/bin/"
     done
-    [ ! -x "$TOP/$BUILD/courier" ] || install -m 755 "$TOP/$BUILD/courier" "$VAR/bin/"
 }
 
 # ---------------------------------------------------------------- PostgreSQL
@@ -395,11 +394,9 @@ start_services() {
     add_service fcgi-app TERM 12000             # two more than a pool gives its workers
     add_service fcgi-auth TERM 12000
     for name in $(daemons); do add_service "$name" TERM 10000; done
-    if [ -x "$VAR/bin/courier" ]; then
-        # It listens nowhere, so its settings are looked at here rather than in its log.
-        "${AS[@]}" "$VAR/bin/courier" --config "$VAR/conf/parley.env" --check-sql || die "courier does not start"
-        add_service courier TERM 10000
-    fi
+    # It listens nowhere, so its settings are looked at here rather than in its log.
+    "${AS[@]}" "$VAR/bin/courier" --config "$VAR/conf/parley.env" --check-sql || die "courier does not start"
+    add_service courier TERM 10000
     add_service nginx QUIT 5000                 # SIGQUIT lets requests under way finish
     add_service rotate TERM 1000
     rescan

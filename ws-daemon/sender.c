@@ -225,15 +225,6 @@ static void on_done(void *arg, enum error e, PGresult **results, int count, cons
     fly(s);
 }
 
-static void on_woken(void *arg, enum error e, PGresult **results, int count, const char *constraint)
-{
-    (void)arg;
-    (void)e;
-    (void)results;
-    (void)count;
-    (void)constraint;
-}
-
 /* ---- sending ---- */
 
 static int by_room(const void *a, const void *b)
@@ -283,7 +274,7 @@ static void fly(struct sender *s)
         return;
     s->woke_at = time_seconds();
     query_init(&woken, SQL_WAKE);
-    if (pgpipe_submit(s->pipe, &woken, 1, on_woken, NULL) != OK)
+    if (pgpipe_submit(s->pipe, &woken, 1, NULL, NULL) != OK)
         s->woke_at = 0; /* the connection is gone; the sweeps of the other daemons cover it */
 }
 
