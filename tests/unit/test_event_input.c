@@ -2,20 +2,6 @@
 #include "shared/event_input.h"
 #include "tests/unit/unit.h"
 
-static int set_up(void **state)
-{
-    static struct arena arena;
-    arena_init(&arena);
-    *state = &arena;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    arena_release(*state);
-    return 0;
-}
-
 static void test_accept_is_the_first_type_of_ours(void **state)
 {
     static const struct {
@@ -162,5 +148,5 @@ int main(void)
         cmocka_unit_test(test_what_is_wrong_is_named),
         cmocka_unit_test(test_long_type_is_cut_in_the_sentence),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, arena_set_up, arena_tear_down);
 }

@@ -4,20 +4,6 @@
 
 #include <stdio.h>
 
-static int set_up(void **state)
-{
-    static struct arena arena;
-    arena_init(&arena);
-    *state = &arena;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    arena_release(*state);
-    return 0;
-}
-
 static const struct {
     struct position position;
     const char *cursor;
@@ -124,5 +110,5 @@ int main(void)
         cmocka_unit_test(test_queries_get_a_snapshots_parts),
         cmocka_unit_test(test_copy_has_strings_of_its_own),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, arena_set_up, arena_tear_down);
 }

@@ -3,6 +3,7 @@
 #ifndef PARLEY_UNIT_H
 #define PARLEY_UNIT_H
 
+#include "shared/arena.h"
 #include "shared/model.h"
 
 #include <setjmp.h>
@@ -30,6 +31,21 @@ static inline char *repeat(char c, size_t n)
     memset(s, c, n);
     s[n] = 0;
     return s;
+}
+
+/* For programs whose tests share an arena: before the first, and after the last. */
+static inline int arena_set_up(void **state)
+{
+    static struct arena arena;
+    arena_init(&arena);
+    *state = &arena;
+    return 0;
+}
+
+static inline int arena_tear_down(void **state)
+{
+    arena_release(*state);
+    return 0;
 }
 
 /* Between stderr_catch and stderr_release nothing may be asserted: cmocka speaks through stderr. */
