@@ -57,7 +57,7 @@ int ask_rows(struct ctl *c, const struct query *q, struct json_object **out)
 
 int ask_conversation(struct ctl *c, const struct query *q, const char *name, struct json_object **out)
 {
-    struct json_object *rows;
+    struct json_object *rows = NULL;
     int status = ask_rows(c, q, &rows);
     if (status != EX_OK)
         return status;

@@ -43,7 +43,7 @@ static void bool_read(struct row *r, void *out)
 
 enum error db_bool(struct db *db, const struct query *q, enum error no)
 {
-    bool yes;
+    bool yes = false;
     enum error e = db_row(db, q, NULL, bool_read, &yes, ERR_INTERNAL);
     return e != OK || yes ? e : no;
 }

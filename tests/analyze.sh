@@ -6,8 +6,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 BUILD=${BUILD:-build}
 read -ra flags <<<"-std=gnu11 -I. -I$BUILD/gen -D_GNU_SOURCE $(pkg-config --cflags json-c libjwt libpq libwebsockets)"
-files=(shared/*.c fcgi-app/*.c ws-daemon/*.c courier/*.c)
-[ ! -e ctl/main.c ] || files+=(ctl/*.c)
+files=(shared/*.c fcgi-app/*.c ws-daemon/*.c courier/*.c ctl/*.c)
 failed=0
 
 # report NAME FILE: the lines in FILE are findings.
