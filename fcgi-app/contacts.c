@@ -88,10 +88,5 @@ enum error contacts_reject(struct request *req, struct reply *out)
 
 enum error contacts_remove(struct request *req, struct reply *out)
 {
-    enum error e = contact_remove(req->db, req->me.user_id, &req->refs[0]);
-    if (e != OK)
-        return e;
-    reply_empty(out);
-    out->wake = true;
-    return OK;
+    return reply_changed(out, contact_remove(req->db, req->me.user_id, &req->refs[0]));
 }

@@ -152,12 +152,7 @@ enum error conv_rename(struct request *req, struct reply *out)
 
 enum error conv_delete(struct request *req, struct reply *out)
 {
-    enum error e = group_delete(req->db, req->me.user_id, &req->refs[0]);
-    if (e != OK)
-        return e;
-    reply_empty(out);
-    out->wake = true;
-    return OK;
+    return reply_changed(out, group_delete(req->db, req->me.user_id, &req->refs[0]));
 }
 
 /* user_id names one, participant_ids several. */
@@ -185,12 +180,7 @@ enum error conv_add(struct request *req, struct reply *out)
 
 static enum error take_out(struct request *req, struct reply *out, const struct ref *who)
 {
-    enum error e = member_remove(req->db, req->me.user_id, &req->refs[0], who);
-    if (e != OK)
-        return e;
-    reply_empty(out);
-    out->wake = true;
-    return OK;
+    return reply_changed(out, member_remove(req->db, req->me.user_id, &req->refs[0], who));
 }
 
 enum error conv_remove(struct request *req, struct reply *out)

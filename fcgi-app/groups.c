@@ -69,10 +69,9 @@ enum error groups_create(struct request *req, struct reply *out)
 {
     struct text name;
     struct conversation c;
-    int missing;
     enum error e;
     if ((e = input_text(&req->body, "name", &name)) || (e = validate_name(name)) ||
-        (e = group_create(req->db, &req->arena, req->me.user_id, name.s, NULL, 0, &c, &missing)))
+        (e = group_create(req->db, &req->arena, req->me.user_id, name.s, NULL, 0, &c, NULL)))
         return e;
     reply_member(out, 201, "group", view_groups_group(&c));
     out->wake = true;
@@ -102,11 +101,10 @@ static enum error changed(struct reply *out, enum error e, const char *said)
 enum error groups_add(struct request *req, struct reply *out)
 {
     struct ref user;
-    int missing;
     enum error e = input_ref(&req->body, "user_id", false, &user);
     if (e != OK)
         return e;
-    e = members_add(req->db, &req->arena, req->me.user_id, &req->refs[0], &user, 1, NULL, &missing);
+    e = members_add(req->db, &req->arena, req->me.user_id, &req->refs[0], &user, 1, NULL, NULL);
     return changed(out, e, "Member added successfully");
 }
 

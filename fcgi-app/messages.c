@@ -141,12 +141,7 @@ enum error messages_edit(struct request *req, struct reply *out)
 
 enum error messages_delete(struct request *req, struct reply *out)
 {
-    enum error e = message_delete(req->db, req->me.user_id, &req->refs[0]);
-    if (e != OK)
-        return e;
-    reply_empty(out);
-    out->wake = true;
-    return OK;
+    return reply_changed(out, message_delete(req->db, req->me.user_id, &req->refs[0]));
 }
 
 /* ---- receipts ---- */
@@ -169,12 +164,7 @@ enum error messages_deliveries(struct request *req, struct reply *out)
 /* Everything up to that message is read. */
 enum error messages_read(struct request *req, struct reply *out)
 {
-    enum error e = receipt_mark(req->db, req->me.user_id, NULL, &req->refs[0], true);
-    if (e != OK)
-        return e;
-    reply_empty(out);
-    out->wake = true;
-    return OK;
+    return reply_changed(out, receipt_mark(req->db, req->me.user_id, NULL, &req->refs[0], true));
 }
 
 /* The body is optional here, and so the handler's to read. */

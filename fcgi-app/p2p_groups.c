@@ -34,10 +34,9 @@ enum error p2p_create_group(struct request *req, struct reply *out)
 {
     struct text name;
     struct conversation c;
-    int missing;
     enum error e;
     if ((e = input_text(&req->body, "name", &name)) || (e = validate_name(name)) ||
-        (e = group_create(req->db, &req->arena, req->me.user_id, name.s, NULL, 0, &c, &missing)))
+        (e = group_create(req->db, &req->arena, req->me.user_id, name.s, NULL, 0, &c, NULL)))
         return e;
     show_changed(out, 201, &c, "Group created successfully");
     return OK;
@@ -61,11 +60,10 @@ enum error p2p_add_member(struct request *req, struct reply *out)
 {
     struct ref user;
     struct conversation c;
-    int missing;
     enum error e;
     if ((e = input_ref(&req->body, "user_id", true, &user)))
         return e;
-    e = members_add(req->db, &req->arena, req->me.user_id, &req->refs[0], &user, 1, &c, &missing);
+    e = members_add(req->db, &req->arena, req->me.user_id, &req->refs[0], &user, 1, &c, NULL);
     if (e == OK)
         show_changed(out, 200, &c, "Member added successfully");
     return e == ERR_SYSTEM_ROOM ? ERR_CONVERSATION_NOT_FOUND : e; /* no group has this id */

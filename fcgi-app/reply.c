@@ -44,6 +44,15 @@ void reply_empty(struct reply *out)
     reply_json(out, 204, NULL);
 }
 
+enum error reply_changed(struct reply *out, enum error e)
+{
+    if (e == OK) {
+        reply_empty(out);
+        out->wake = true;
+    }
+    return e;
+}
+
 void reply_error(struct reply *out, enum error e, const char *sentence)
 {
     reply_json(out, error_status(e), view_problem(e, sentence));

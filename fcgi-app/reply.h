@@ -32,6 +32,8 @@ void reply_text(struct reply *out, const char *type, char *text);
 
 /* 204. */
 void reply_empty(struct reply *out);
+/* The same for a change, of which the daemons are to hear; unless e is an error. Gives e back. */
+MUSTCHECK enum error reply_changed(struct reply *out, enum error e);
 
 /* Problem details (RFC 9457) with the members older clients read, in place of whatever was there. */
 void reply_error(struct reply *out, enum error e, const char *sentence);

@@ -27,12 +27,7 @@ enum error sessions_list(struct request *req, struct reply *out)
 enum error sessions_end(struct request *req, struct reply *out)
 {
     struct caller from = request_caller(req);
-    enum error e = session_end(req->db, &req->me, &req->refs[0], &from);
-    if (e != OK)
-        return e;
-    reply_empty(out);
-    out->wake = true; /* its sockets close */
-    return OK;
+    return reply_changed(out, session_end(req->db, &req->me, &req->refs[0], &from)); /* its sockets close */
 }
 
 enum error sessions_end_others(struct request *req, struct reply *out)

@@ -87,12 +87,7 @@ enum error tokens_revoke(struct request *req, struct reply *out)
 {
     struct caller from = request_caller(req);
     int64_t ended;
-    enum error e = token_revoke(req->db, &req->me, &req->refs[0], &from, &ended);
-    if (e != OK)
-        return e;
-    reply_empty(out);
-    out->wake = true; /* its sockets close */
-    return OK;
+    return reply_changed(out, token_revoke(req->db, &req->me, &req->refs[0], &from, &ended)); /* its sockets close */
 }
 
 enum error tokens_revoke_all(struct request *req, struct reply *out)

@@ -123,7 +123,7 @@ enum error conversation_get(struct db *db, struct arena *a, int64_t me, const st
 /* ---- changing ---- */
 
 /* Runs a function that answers an outcome, and what else its row has: a conversation's id, and
- * which user was missing. NULL where it has none. */
+ * which user was missing. NULL where it has none, or nobody asks. */
 static enum error change(struct db *db, struct arena *a, const struct query *q, bool *created, int64_t *id,
                          int *missing)
 {

@@ -23,7 +23,8 @@ MUSTCHECK enum error conversation_get(struct db *db, struct arena *a, int64_t me
 MUSTCHECK enum error direct_start(struct db *db, struct arena *a, int64_t me, const struct ref *peer,
                                   struct conversation *out, bool *created);
 
-/* A group of mine. ERR_USER_NOT_FOUND, then *missing is the index of that one in people; else -1. */
+/* A group of mine. ERR_USER_NOT_FOUND, then *missing is the index of that one in people; else -1. missing may be
+ * NULL. */
 MUSTCHECK enum error group_create(struct db *db, struct arena *a, int64_t me, const char *name,
                                   const struct ref *people, int n, struct conversation *out, int *missing);
 /* The same with those of my contacts who have these usernames; others are passed over. */
