@@ -23,7 +23,7 @@ static const char *const mails[] = {"sent", "logged", "failed", "deferred"};
 static const char *const callbacks[] = {"delivered", "failed", "dead"};
 static const char *const connections[] = {"feed", "writes", "queries", "events"};
 /* All that we answer; the last stands for any other. */
-static const int statuses[] = {200, 201, 202, 204, 400, 401, 403, 404, 405, 409, 410, 413, 415, 429, 503, 500};
+static const int statuses[] = {200, 201, 202, 204, 400, 401, 403, 404, 405, 409, 410, 413, 415, 426, 429, 503, 500};
 
 #define COUNT(list) ((int)(sizeof(list) / sizeof *(list)))
 enum { STATUSES = COUNT(statuses), REASON_PEER = 0, REASON_SILENT = ERROR_COUNT };
