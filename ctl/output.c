@@ -84,7 +84,7 @@ static void print_line(struct json_object *row, struct json_object *names, const
         const char *s = key;
         if (row)
             s = cell(json_object_object_get(row, key), CELL_MOST, text, &width);
-        print_padded(s, width, widths[i], i == count - 1);
+        print_padded(s, width, i < COLUMNS_MOST ? widths[i] : width, i == count - 1);
         i++;
     }
     putchar('\n');
