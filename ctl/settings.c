@@ -131,7 +131,13 @@ bool settings_check_database(struct ctl *c, struct verdicts *v)
     struct row r = row_at(res, 0, &c->arena);
     int64_t now = row_time(&r), schema = row_int(&r);
     PQclear(res);
-    verdict(v, VERDICT_OK, "database", NULL, "The database answers.");
+    if (db_read_only(c->db.conn))
+        verdict(
+            v, VERDICT_BAD, "database",
+            "target_session_attrs=read-write in DATABASE_URL, with all hosts; or default_transaction_read_only = off",
+            "The database answers, but is read-only: nothing can be sent, and nobody can log in.");
+    else
+        verdict(v, VERDICT_OK, "database", NULL, "The database answers.");
     check_clock(v, now);
     check_schema(v, schema);
     if (schema == SCHEMA_VERSION)

@@ -4,6 +4,7 @@
 #include "shared/db.h"
 
 #include "schema_version.h"
+#include "shared/hosts.h"
 #include "shared/log.h"
 #include "shared/metrics.h"
 #include "shared/timefmt.h"
@@ -57,14 +58,39 @@ char *db_session_settings(const struct config *config)
     return sql;
 }
 
-PGconn *db_connect_start(const char *url, const char *application)
+PGconn *db_connect_start(const char *url, const char *application, unsigned turn)
 {
+    struct hosts hosts;
+    hosts_init(&hosts, url, turn);
     /* A host that is gone without a word is given up after 20 s: when there is nothing to send, by
      * keepalives (10 + 2 * 5 s), else by tcp_user_timeout. What url says has no say in it. */
-    static const char *const keys[] = {"dbname",           "application_name",    "client_encoding",  "keepalives_idle",
-                                       "keepalives_count", "keepalives_interval", "tcp_user_timeout", NULL};
-    const char *const values[] = {url, application, "UTF8", "10", "2", "5", "20000", NULL};
-    return PQconnectStartParams(keys, values, 1);
+    static const char *const keys[] = {"dbname",
+                                       "application_name",
+                                       "client_encoding",
+                                       "keepalives_idle",
+                                       "keepalives_count",
+                                       "keepalives_interval",
+                                       "tcp_user_timeout",
+                                       "host",
+                                       "hostaddr",
+                                       "port",
+                                       NULL};
+    const char *const values[] = {url,     application, "UTF8",         "10",       "2", "5",
+                                  "20000", hosts.host,  hosts.hostaddr, hosts.port, NULL}; /* NULL: as in url */
+    PGconn *conn = PQconnectStartParams(keys, values, 1);
+    hosts_release(&hosts);
+    return conn;
+}
+
+bool db_read_only(const PGconn *conn)
+{
+    static const char *const tell[] = {"default_transaction_read_only", "in_hot_standby"};
+    bool is = false;
+    for (size_t i = 0; i < sizeof tell / sizeof *tell; i++) {
+        const char *value = PQparameterStatus(conn, tell[i]);
+        is |= value && !strcmp(value, "on");
+    }
+    return is;
 }
 
 /* ---- waiting ---- */
@@ -83,6 +109,7 @@ static void lost(struct db *db, const char *event, const char *reason)
     unsigned shift = db->failures < 5 ? db->failures : 5;
     int64_t wait = (int64_t)RETRY_LEAST_US << shift;
     metric_add(METRIC_DB_LOSSES, 0, db->connected);
+    db->turn += !db->connected;
     log_event(LOG_WARN, event, log_text("reason", reason ? reason : PQerrorMessage(db->conn)));
     db_release(db);
     db->retry_at = time_now() + (wait < RETRY_MOST_US ? wait : RETRY_MOST_US);
@@ -141,6 +168,7 @@ static enum error set_up_session(struct db *db)
     if (!good)
         return ERR_UNAVAILABLE;
     db->connected = true;
+    db->connected_at = time_now();
     metric_add(METRIC_DB_CONNECTS, 0, 1);
     db->failures = 0;
     return OK;
@@ -153,7 +181,7 @@ static enum error connect_on(struct db *db)
     if (!db->conn) {
         if (time_now() < db->retry_at)
             return ERR_UNAVAILABLE;
-        db->conn = db_connect_start(db->config->database_url, "parley");
+        db->conn = db_connect_start(db->config->database_url, "parley", db->turn);
         patience = time_now() + CONNECT_WAIT_US;
         db->give_up_at = time_now() + CONNECT_US;
         db->polling = PQstatus(db->conn) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
@@ -194,12 +222,18 @@ static enum error ready(struct db *db)
 
 enum error db_sqlstate_error(const char *sqlstate)
 {
-    /* resources, lock timeout, cancelled or shutting down, deadlock, read-only, connection */
-    static const char *const trouble[] = {"53", "55", "57", "40", "25006", "08"};
+    /* resources (the disk is full), lock timeout, cancelled or shutting down, its files, deadlock, read-only,
+     * connection */
+    static const char *const trouble[] = {"53", "55", "57", "58", "40", "25006", "08"};
     for (size_t i = 0; sqlstate && i < sizeof trouble / sizeof *trouble; i++)
         if (!strncmp(sqlstate, trouble[i], strlen(trouble[i])))
             return ERR_UNAVAILABLE;
     return sqlstate ? ERR_INTERNAL : ERR_UNAVAILABLE;
+}
+
+bool db_sqlstate_read_only(const char *sqlstate)
+{
+    return sqlstate && !strcmp(sqlstate, "25006");
 }
 
 /* What a failed statement means to the caller; SQLSTATE classes of PostgreSQL's appendix A. */
@@ -217,6 +251,8 @@ static enum error failure(struct db *db, const PGresult *res, const char *statem
     }
     log_event(LOG_ERROR, "statement_failed", log_text("statement", statement), log_text("sqlstate", state),
               log_text("reason", PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY)));
+    if (db_sqlstate_read_only(state) && time_now() - db->connected_at >= RETRY_MOST_US)
+        db_release(db); /* the next statement tries another, which may write */
     return db_sqlstate_error(state);
 }
 

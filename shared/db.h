@@ -18,6 +18,8 @@ struct db {
     bool prepared[SQL_COUNT];          /* on this connection */
     int64_t retry_at;                  /* no attempt to connect before this time, microseconds */
     unsigned failures;                 /* attempts that failed in a row */
+    unsigned turn;                     /* which host the next attempt begins with, where the URL names several */
+    int64_t connected_at;              /* since when it is set up */
     int64_t woke_at;                   /* when the daemons were last told to look, see wake() */
     char constraint[64];               /* after ERR_INTERNAL through a unique violation: which; else "" */
 };
@@ -54,9 +56,17 @@ enum error db_sqlstate_error(const char *sqlstate);
 /* The settings of every session of ours, as one SQL string; the caller frees it. */
 char *db_session_settings(const struct config *config);
 
-/* Begins to connect as every program does: url, application_name, and what finds a host that is gone.
- * The caller's to PQfinish; NULL when out of memory. */
-PGconn *db_connect_start(const char *url, const char *application);
+/* Begins to connect as every program does: url, from its turn-th host on (see hosts.h), application_name, and
+ * what finds a host that is gone. The caller's to PQfinish; NULL when out of memory. */
+PGconn *db_connect_start(const char *url, const char *application, unsigned turn);
+
+/* Does the server refuse writes in this session, as far as it has told us? False for one that does not tell
+ * (before PostgreSQL 14, or behind a pooler). */
+bool db_read_only(const PGconn *conn);
+
+/* Is that what this SQLSTATE says? Such a session stays as it is for as long as it lives, whatever is mended
+ * meanwhile, and may be with the wrong one of several servers: it is to be replaced by a new one. */
+bool db_sqlstate_read_only(const char *sqlstate);
 
 /* Is this a database that this program can serve from: is its schema the one it was built for, and has
  * it room for so many connections? ERR_UNAVAILABLE: it was away, or slow, for so long. ERR_INTERNAL: no,

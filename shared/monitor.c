@@ -209,13 +209,23 @@ void monitor_close(struct monitor *m)
     monitor_leave(m);
 }
 
-const char *monitor_database(struct monitor *m)
+static const char *ask_database(struct db *db)
 {
     struct query q;
+    query_init(&q, SQL_SCHEMA_VERSION);
+    if (db_execute(db, &q) != OK)
+        return "the database does not answer";
+    if (!db_read_only(db->conn))
+        return NULL;
+    db_release(db); /* only a new session knows when that is over */
+    return "the database is read-only";
+}
+
+const char *monitor_database(struct monitor *m)
+{
     if (!m->asked_at || time_steady() - m->asked_at >= AGAIN_US) {
-        query_init(&q, SQL_SCHEMA_VERSION);
-        m->answered = db_execute(&m->db, &q) == OK;
+        m->found = ask_database(&m->db);
         m->asked_at = time_steady();
     }
-    return m->answered ? NULL : "the database does not answer";
+    return m->found;
 }

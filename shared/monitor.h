@@ -23,7 +23,7 @@ struct monitor {
     const void *service;             /* for look */
     struct db db;                    /* the monitor's own connection, for these three */
     int64_t asked_at;                /* when monitor_database() last asked */
-    bool answered;                   /* and whether there was an answer */
+    const char *found;               /* and what was wrong; NULL: nothing */
     int fd;                          /* what it listens on; -1: nothing, and nothing below does anything */
     pid_t pid;                       /* 0: none runs */
     int64_t started;
@@ -42,7 +42,7 @@ void monitor_leave(struct monitor *m);
 /* Ends the process, and waits for that: the address is free again. */
 void monitor_close(struct monitor *m);
 
-/* A check: does the database answer? It is asked once a second at most. */
+/* A check: does the database answer, and does it take what is written? It is asked once a second at most. */
 const char *monitor_database(struct monitor *m);
 
 #endif

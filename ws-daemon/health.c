@@ -1,4 +1,4 @@
-/* The checks run in the monitor's process, so all they know is what stands in the metrics. */
+/* The checks run in the monitor's process, so all they know of the daemon is what stands in the metrics. */
 #include "ws-daemon/health.h"
 
 #include "shared/metrics.h"
@@ -36,13 +36,12 @@ static const char *loop_stands_still(struct monitor *m)
 static const char *not_ready(struct monitor *m)
 {
     static const char *const needed[] = {"writes", "queries", "events"};
-    (void)m;
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
         if (!metric_get(METRIC_DB_UP, metric_connection(needed[i])))
             return "a connection to the database is down";
     if (!metric_get(METRIC_LISTEN_UP, 0))
         return "LISTEN is down";
-    return metric_get(METRIC_SERVING, 0) ? NULL : "no sockets are let in";
+    return metric_get(METRIC_SERVING, 0) ? monitor_database(m) : "no sockets are let in";
 }
 
 void health_init(struct monitor *m)

@@ -21,6 +21,10 @@ enum state {
 static const double CONNECT_TIMEOUT_S = 5, RETRY_LEAST_S = 0.05, RETRY_MOST_S = 1;
 /* How long after a statement's own timeout nothing may come before the server counts as gone. */
 static const double SILENCE_S = 2;
+/* How often a session that may not write makes room for a new one, which perhaps may. */
+static const double RENEW_S = 2;
+/* A connection that lasted so long was a good one: the attempts after it begin with short pauses again. */
+static const double GOOD_S = 1;
 
 struct unit {
     struct unit *prev, *next;
@@ -46,6 +50,9 @@ struct pgpipe {
     bool unflushed;
     int watched; /* events the watcher waits for */
     double retry_s;
+    unsigned turn;  /* which host the next attempt begins with, where url names several */
+    bool read_only; /* the session may not write, and never will */
+    double up_at;   /* time of the loop */
     struct unit *units;
     int backlog; /* how many */
     bool heard;  /* a result came since the timer was set */
@@ -83,6 +90,11 @@ static double next_retry(struct pgpipe *p)
 
 static void set_state(struct pgpipe *p, enum state state)
 {
+    if (state == DOWN) {
+        bool good = p->state == UP && ev_now(p->loop) - p->up_at >= GOOD_S;
+        p->retry_s = good ? RETRY_LEAST_S : p->retry_s;
+        p->turn += p->state == CONNECTING;
+    }
     p->state = state;
     metric_set(METRIC_DB_UP, p->series, state == UP);
     switch (state) {
@@ -97,8 +109,9 @@ static void set_state(struct pgpipe *p, enum state state)
     case PREPARING: watch(p, EV_READ); break;
     case UP:
         metric_add(METRIC_DB_CONNECTS, 0, 1);
-        set_timer(p, 0);
-        p->retry_s = RETRY_LEAST_S;
+        p->up_at = ev_now(p->loop);
+        p->read_only = db_read_only(p->conn);
+        set_timer(p, p->read_only ? RENEW_S : 0);
         break;
     }
 }
@@ -145,12 +158,15 @@ void pgpipe_reset(struct pgpipe *p, const char *reason)
         lose(p, reason);
 }
 
-/* From here on the server has so long to say something. */
+/* From here on the server has so long to say something. Without a question it may be time for a new session. */
 static void expect_answer(struct pgpipe *p)
 {
+    double renew = p->up_at + RENEW_S - ev_now(p->loop);
     p->heard = false;
-    if (p->state == UP)
-        set_timer(p, p->units ? p->config->statement_timeout / 1e3 + SILENCE_S : 0);
+    if (p->state == UP && p->units)
+        set_timer(p, p->config->statement_timeout / 1e3 + SILENCE_S);
+    else if (p->state == UP)
+        set_timer(p, !p->read_only ? 0 : renew > 0 ? renew : 0.001);
 }
 
 /* ---- sending ---- */
@@ -221,6 +237,7 @@ static void unit_failed(struct pgpipe *p, struct unit *u, const PGresult *res)
         log_event(LOG_ERROR, "statement_failed", log_text("connection", p->name), log_text("sqlstate", state),
                   log_text("reason", PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY)));
     u->error = db_sqlstate_error(state);
+    p->read_only |= db_sqlstate_read_only(state);
 }
 
 /* One result of libpq's stream. False when the connection turned out to be of no use. */
@@ -336,7 +353,7 @@ static void advance(struct pgpipe *p)
 
 static void start(struct pgpipe *p)
 {
-    p->conn = db_connect_start(p->url, "parley-ws");
+    p->conn = db_connect_start(p->url, "parley-ws", p->turn);
     if (!p->conn || PQstatus(p->conn) == CONNECTION_BAD) {
         lose(p, PQerrorMessage(p->conn));
         return;
@@ -370,6 +387,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
         receive(p); /* perhaps it was us who stood still, and the answer is there */
         if (p->state == UP && !ev_is_active(&p->timer) && p->units)
             lose(p, "no answer in time");
+        else if (p->state == UP && !p->units && p->read_only)
+            lose(p, "the database is read-only");
     } else {
         lose(p, "timed out while connecting");
     }
