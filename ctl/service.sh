@@ -24,7 +24,7 @@ if [ "${1-}" != unprivileged ]; then
         sleep 0.02
     done
 
-    echo $$ >started    # for finish.sh
+    echo $$ >started || :   # for finish.sh; a full disk is no reason not to run
     # As root, only nginx's master and the log rotation stay root.
     case $name in
     nginx | rotate) ;;
@@ -35,7 +35,7 @@ fi
 # A pool or daemon writes its pid file here, because exec keeps the pid. With VALGRIND (tests; its
 # value is the file of suppressions), memcheck looks on; being quiet, it only writes what is wrong to the log.
 become() {
-    echo $$ >"$VAR/run/$name.pid"
+    echo $$ >"$VAR/run/$name.pid" || :
     [ -z "${VALGRIND:-}" ] || set -- valgrind -q --leak-check=full --show-leak-kinds=definite \
         --suppressions="$VALGRIND" "$@"
     exec "$@" --config "$VAR/conf/parley.env"
@@ -101,10 +101,11 @@ courier)
     become "$VAR/bin/courier"
     ;;
 rotate)
-    # Everybody appends, so a log can be copied away and cut while it is written.
+    # Everybody appends, so a log can be copied away and cut while it is written. Where there is no room for the
+    # copy there has to be some for the rest.
     while :; do
         # shellcheck disable=SC2016  # $1 is the inner shell's
-        find "$VAR/log" -name '*.log' -size +32M -exec sh -c 'cp "$1" "$1.1" && : >"$1"' - {} \;
+        find "$VAR/log" -name '*.log' -size +32M -exec sh -c 'cp "$1" "$1.1" || rm -f "$1.1"; : >"$1"' - {} \;
         sleep 20
     done
     ;;

@@ -1,10 +1,12 @@
 /* Renders a line into one bounded buffer and writes it with one write(2), so that lines of several
- * processes sharing stderr never mix. A value that does not fit is cut. */
+ * processes sharing stderr never mix. A value that does not fit is cut. Nobody waits for the log: while its
+ * reader stands still or its disk is full, lines are counted instead, and the next one tells how many. */
 #include "shared/log.h"
 
 #include "shared/timefmt.h"
 #include "shared/validate.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,6 +20,7 @@ static struct {
     bool json;
     char *kept; /* NULL: lines are written */
     size_t room;
+    int64_t dropped; /* lines since the last that was written */
 } sink = {.program = "parley", .least = LOG_INFO};
 
 struct line {
@@ -142,6 +145,14 @@ static void keep(const char *event, const struct log_field *fields)
     snprintf(sink.kept, sink.room, "%.*s", (int)strcspn(why, "\n"), why);
 }
 
+/* A socket or pipe whose reader stands still (journald, say) has no room; a line fits into what poll() calls
+ * room. Part of a line, on a full disk, is as good as none. */
+static bool write_line(const struct line *l)
+{
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) == 1 && write(STDERR_FILENO, l->text, l->len) == (ssize_t)l->len;
+}
+
 void log_write(enum log_level level, const char *event, const struct log_field *fields)
 {
     struct line l;
@@ -159,11 +170,12 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     put_pair(&l, "program", sink.program, 0);
     put_pair(&l, "pid", NULL, getpid());
     put_pair(&l, "event", event, 0);
+    if (sink.dropped)
+        put_pair(&l, "lines_dropped", NULL, sink.dropped);
     for (; fields->key; fields++)
         put_pair(&l, fields->key, fields->text, fields->number);
     if (sink.json)
         l.text[l.len++] = '}';
     l.text[l.len++] = '\n';
-    if (write(STDERR_FILENO, l.text, l.len) < 0)
-        return; /* nowhere to say it */
+    sink.dropped = write_line(&l) ? 0 : sink.dropped + 1;
 }

@@ -19,7 +19,8 @@
 
 enum { SET_MOST = 1000 };
 static const double TURN_S = 0.04, BEAT_S = 5;
-static const double SOON_S = 0.2; /* the next beat of a daemon that is not registered */
+static const double SOON_S = 0.2;  /* the next beat of a daemon that is not registered */
+static const double AGAIN_S = 0.5; /* after a set that could not be written */
 
 /* A user with sockets here, or who had some until a moment ago. */
 struct person {
@@ -36,7 +37,8 @@ struct presence {
     int64_t daemon_id; /* 0: not registered */
     bool busy;         /* a statement about people is under way */
     bool registering, left;
-    bool steady; /* the last beat was heard: those of others would be too */
+    bool steady;     /* the last beat was heard: those of others would be too */
+    double again_at; /* steady time of the next try, when the last could not be written */
     struct person *people;
     ev_timer turn, beat;
 };
@@ -85,6 +87,8 @@ static void finish(struct flight *f, bool done)
         }
     }
     free(f);
+    if (!done)
+        p->again_at = time_seconds() + AGAIN_S;
     soon(p);
 }
 
@@ -178,7 +182,7 @@ static void on_turn(struct ev_loop *loop, ev_timer *w, int revents)
     (void)revents;
     if (p->left)
         return;
-    if (!p->busy && p->daemon_id && !write_set(p, true))
+    if (!p->busy && p->daemon_id && time_seconds() >= p->again_at && !write_set(p, true))
         write_set(p, false);
     HASH_ITER (hh, p->people, person, next)
         if (person->up != person->written) {

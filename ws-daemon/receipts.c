@@ -17,6 +17,7 @@
 
 enum { ROOMS_MOST = 500, ROUND = 64 }; /* conversations of one statement, statements of a round */
 static const double COLLECT_S = 0.1;
+static const double AGAIN_S = 1; /* after a round that came to nothing */
 
 /* Up to where a user was shown a conversation. */
 struct shown {
@@ -102,7 +103,7 @@ static void finish(struct receipts *r)
     if (!r->lost)
         wake_all(r->daemon);
     if (r->shown)
-        schedule(r, r->more && !r->lost ? 0.001 : COLLECT_S);
+        schedule(r, r->lost ? AGAIN_S : r->more ? 0.001 : COLLECT_S);
 }
 
 static void on_written(void *arg, enum error e, PGresult **results, int count, const char *constraint)

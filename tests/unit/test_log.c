@@ -3,6 +3,7 @@
 #include "shared/validate.h"
 #include "tests/unit/unit.h"
 
+#include <fcntl.h>
 #include <json-c/json.h>
 #include <stdio.h>
 
@@ -198,6 +199,47 @@ static void test_what_is_kept_is_not_written(void **state)
     assert_string_equal(c.text, "");
 }
 
+/* Whoever reads the log stands still, as journald can: nobody waits for it, and it is told what it missed. */
+static void test_a_reader_that_stands_still_holds_nobody_up(void **state)
+{
+    struct caught c;
+    char full[4096] = "", drained[32768];
+    (void)state;
+    log_setup("unit", LOG_INFO, false);
+    stderr_catch(&c);
+    fcntl(STDERR_FILENO, F_SETPIPE_SZ, sizeof full);
+    ssize_t put = write(STDERR_FILENO, full, sizeof full);
+    log_event(LOG_INFO, "missed");
+    log_event(LOG_INFO, "missed");
+    ssize_t got = read(c.pipe[0], drained, sizeof drained);
+    log_event(LOG_INFO, "heard");
+    ssize_t told = read(c.pipe[0], drained, sizeof drained - 1);
+    log_event(LOG_INFO, "heard");
+    stderr_release(&c);
+    assert_true(put == sizeof full && got == put && told > 0);
+    drained[told] = 0;
+    assert_non_null(strstr(drained, "event=heard lines_dropped=2\n"));
+    assert_non_null(strstr(c.text, "event=heard\n"));
+}
+
+static void test_a_full_disk_holds_nobody_up(void **state)
+{
+    struct caught c;
+    (void)state;
+    log_setup("unit", LOG_INFO, false);
+    stderr_catch(&c);
+    int end = dup(STDERR_FILENO), full = open("/dev/full", O_WRONLY);
+    dup2(full, STDERR_FILENO);
+    log_event(LOG_INFO, "missed");
+    dup2(end, STDERR_FILENO);
+    close(end);
+    close(full);
+    log_event(LOG_INFO, "heard");
+    stderr_release(&c);
+    assert_true(full >= 0);
+    assert_non_null(strstr(c.text, "event=heard lines_dropped=1\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +252,8 @@ int main(void)
         cmocka_unit_test(test_lines_below_the_level_are_not_written),
         cmocka_unit_test(test_levels_have_names),
         cmocka_unit_test(test_what_is_kept_is_not_written),
+        cmocka_unit_test(test_a_reader_that_stands_still_holds_nobody_up),
+        cmocka_unit_test(test_a_full_disk_holds_nobody_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
