@@ -7,6 +7,7 @@
 #include "courier/stop.h"
 #include "shared/log.h"
 #include "shared/metrics.h"
+#include "shared/retention_store.h"
 #include "shared/secret.h"
 #include "shared/timefmt.h"
 
@@ -20,7 +21,7 @@
 #include <unistd.h>
 
 enum { SLOTS = 64, LOOK_MS = 250, PLAN_BATCH = 5000, PAUSE_MOST_MS = 60000 };
-static const double SWEEP_S = 3600, DRAIN_S = 5;
+static const double SWEEP_S = 3600, SWEEP_ON_S = 5, DRAIN_S = 5; /* on: where there may be more to sweep */
 
 struct callbacks {
     const struct config *config;
@@ -132,7 +133,7 @@ static bool send_next(struct callbacks *c)
 static void look(struct callbacks *c)
 {
     double now = time_seconds();
-    int64_t looked = PLAN_BATCH;
+    int64_t looked = PLAN_BATCH, gone = 0;
     if (now >= c->look_at) {
         while (looked == PLAN_BATCH && !stop_asked() && callbacks_plan(&c->db, PLAN_BATCH, &looked) == OK)
             ;
@@ -140,8 +141,7 @@ static void look(struct callbacks *c)
         c->more = true;
     }
     if (now >= c->sweep_at) {
-        callbacks_purge(&c->db);
-        c->sweep_at = now + SWEEP_S;
+        c->sweep_at = now + (callbacks_purge(&c->db, &gone) != OK || gone == PURGE_BATCH ? SWEEP_ON_S : SWEEP_S);
     }
     while (c->more && !stop_asked())
         c->more = send_next(c);

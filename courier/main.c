@@ -17,7 +17,7 @@
 #include <sysexits.h>
 
 enum { LOOK_MS = 1000, CONNECTIONS = 2 };
-static const int64_t SWEEP_US = INT64_C(3600) * 1000000;
+static const int64_t SWEEP_US = INT64_C(3600) * 1000000, SWEEP_ON_US = INT64_C(5) * 1000000;
 
 /* Deletes a few messages, when it is time; answers when it is the next time. */
 static int64_t forget(struct courier *c, int64_t at)
@@ -39,6 +39,18 @@ static int64_t forget(struct courier *c, int64_t at)
     return now + step.wait_ms * 1000;
 }
 
+/* Forgets some of what is done with, when it is time; answers when it is the next time. */
+static int64_t sweep(struct courier *c, int64_t at)
+{
+    int64_t mails = 0, lines = 0;
+    if (time_now() < at)
+        return at;
+    bool good = mail_purge(&c->db, &mails) == OK &&
+                (!c->config.audit_keep || audit_purge(&c->db, c->config.audit_keep, &lines) == OK);
+    bool more = mails == PURGE_BATCH || lines == PURGE_BATCH;
+    return time_now() + (good && !more ? SWEEP_US : SWEEP_ON_US);
+}
+
 /* False: the callbacks' process is gone, and the service manager is to start both anew. */
 static bool run(struct courier *c, pid_t callbacks)
 {
@@ -47,10 +59,7 @@ static bool run(struct courier *c, pid_t callbacks)
     log_event(LOG_NOTICE, "started", log_text("mail_by", by));
     do {
         monitor_keep(&c->monitor);
-        if (time_now() >= sweep_at) {
-            mail_purge(&c->db);
-            sweep_at = time_now() + SWEEP_US;
-        }
+        sweep_at = sweep(c, sweep_at);
         while (!stop_asked() && outbox_send_next(c))
             ;
         forget_at = forget(c, forget_at);

@@ -165,13 +165,6 @@ enum error callback_finish(struct db *db, struct arena *a, const struct callback
     return OK;
 }
 
-enum error callbacks_purge(struct db *db)
-{
-    struct query q;
-    query_init(&q, SQL_CALLBACKS_PURGE);
-    return db_execute(db, &q);
-}
-
 enum error callbacks_queue(struct db *db, int64_t *pending, int64_t *dead)
 {
     struct query q;

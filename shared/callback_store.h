@@ -79,8 +79,6 @@ struct callback_result {
 MUSTCHECK enum error callback_finish(struct db *db, struct arena *a, const struct callback_post *post,
                                      const struct callback_result *result, const char **state, bool *disabled);
 
-enum error callbacks_purge(struct db *db);
-
 /* How many deliveries are owed, and how many dead letters there are, of callbacks that are enabled. */
 MUSTCHECK enum error callbacks_queue(struct db *db, int64_t *pending, int64_t *dead);
 

@@ -53,6 +53,7 @@
         "days messages are kept, where a conversation has no rule of its own; 0: for ever")        \
     INT(events_keep, EVENTS_KEEP, 30, 1, 36500,                                                    \
         "days events are kept; cursors older than that have expired")                              \
+    INT(audit_keep, AUDIT_KEEP, 0, 0, 36500, "days the audit log is kept; 0: for ever")            \
     INT(statement_timeout, STATEMENT_TIMEOUT, 5000, 100, 600000, "milliseconds a statement may take") \
     INT(lock_timeout, LOCK_TIMEOUT, 3000, 100, 600000, "milliseconds it may wait for a lock")      \
     INT(webhook_rate, WEBHOOK_RATE, 60, 1, 100000,                                                 \

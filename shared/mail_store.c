@@ -89,10 +89,3 @@ enum error mail_queue(struct db *db, int64_t *count, int64_t *age)
     PQclear(res);
     return OK;
 }
-
-enum error mail_purge(struct db *db)
-{
-    struct query q;
-    query_init(&q, SQL_MAIL_PURGE);
-    return db_execute(db, &q);
-}

@@ -48,7 +48,4 @@ MUSTCHECK enum error mail_finish(struct db *db, const struct mail *m, enum mail_
 /* How many mails are owed, and for how many microseconds the oldest has been. */
 MUSTCHECK enum error mail_queue(struct db *db, int64_t *count, int64_t *age);
 
-/* Sweeps up old rows. */
-enum error mail_purge(struct db *db);
-
 #endif

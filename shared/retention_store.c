@@ -19,3 +19,38 @@ enum error messages_purge(struct db *db, int64_t default_days, struct purge *out
     query_int(&q, BATCH);
     return db_row(db, &q, NULL, purge_read, out, ERR_INTERNAL);
 }
+
+static enum error purge(struct db *db, struct query *q, int64_t *gone)
+{
+    PGresult *res;
+    query_int(q, PURGE_BATCH);
+    enum error e = db_run(db, q, &res);
+    if (e != OK)
+        return e;
+    struct row r = row_at(res, 0, NULL);
+    *gone = row_int(&r);
+    PQclear(res);
+    return OK;
+}
+
+enum error mail_purge(struct db *db, int64_t *gone)
+{
+    struct query q;
+    query_init(&q, SQL_MAIL_PURGE);
+    return purge(db, &q, gone);
+}
+
+enum error callbacks_purge(struct db *db, int64_t *gone)
+{
+    struct query q;
+    query_init(&q, SQL_CALLBACKS_PURGE);
+    return purge(db, &q, gone);
+}
+
+enum error audit_purge(struct db *db, int64_t days, int64_t *gone)
+{
+    struct query q;
+    query_init(&q, SQL_AUDIT_PURGE);
+    query_int(&q, days);
+    return purge(db, &q, gone);
+}

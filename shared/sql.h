@@ -134,6 +134,7 @@ enum sql {
     SQL_EVENTS_PURGE,
     /* sql_keep.c */
     SQL_MESSAGES_PURGE,
+    SQL_AUDIT_PURGE,
     SQL_RETENTION_SET,
     SQL_RETENTION_GET,
     SQL_BACKUP_FAULTS,

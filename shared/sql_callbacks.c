@@ -78,8 +78,8 @@ const struct sql_statement sql_callbacks[SQL_COUNT] = {
         " $6::bigint * interval '1 ms', $7::bigint * interval '1 ms', $8::bigint * interval '1 s',"
         " $9::bigint * interval '1 day') f"},
 
-    /* () -> nothing */
-    [SQL_CALLBACKS_PURGE] = {"callbacks_purge", "SELECT callbacks_purge()"},
+    /* how many at most -> how many went, or were buried */
+    [SQL_CALLBACKS_PURGE] = {"callbacks_purge", "SELECT callbacks_purge($1::bigint)"},
 
     /* () -> how many are pending, how many dead */
     [SQL_CALLBACKS_QUEUE] = {"callbacks_queue",

@@ -9,6 +9,9 @@ const struct sql_statement sql_keep[SQL_COUNT] = {
     [SQL_MESSAGES_PURGE] = {"messages_purge",
         "SELECT p.room, p.purged, p.wait_ms FROM messages_purge($1::bigint, $2::bigint) p"},
 
+    /* days to keep it, how many lines at most -> how many went */
+    [SQL_AUDIT_PURGE] = {"audit_purge", "SELECT audit_purge($1::bigint * interval '1 day', $2::bigint)"},
+
     /* conversation, its ms, days (NULL: as all) -> outcome */
     [SQL_RETENTION_SET] = {"retention_set", "SELECT retention_set($1::bigint, $2::bigint, $3::bigint)"},
 

@@ -27,11 +27,8 @@ const struct sql_statement sql_mail[SQL_COUNT] = {
         "        finished_at = CASE WHEN n.state <> 'pending' THEN now() END"
         "   FROM n WHERE o.id = n.id RETURNING o.state"},
 
-    /* () -> nothing; forgets what has been done with for a week, and links that lead nowhere */
-    [SQL_MAIL_PURGE] = {"mail_purge",
-        "WITH m AS (DELETE FROM mail_outbox WHERE state <> 'pending'"
-        "           AND finished_at < now() - interval '7 days')"
-        " DELETE FROM mail_tokens WHERE expires_at < now()"},
+    /* how many at most -> how many went */
+    [SQL_MAIL_PURGE] = {"mail_purge", "SELECT mail_purge($1::bigint)"},
 
     /* -> how many mails are owed, microseconds since the oldest of them was asked for */
     [SQL_MAIL_QUEUE] = {"mail_queue",
