@@ -70,6 +70,14 @@
     "   JOIN users u ON lower(u.username) = lower(n.name)"                                         \
     "   JOIN contacts c ON c.user_low = least(u.id, " user ") AND c.user_high = greatest(u.id, " user "))"
 
+/* The members of a user's conversations, once for each of these. In this order: from the other end the planner
+ * reads all members of a conversation for each of them. */
+#define MEMBERS_AROUND(user)                                                                       \
+    "(SELECT p.user_id AS member FROM"                                                             \
+    "   (SELECT q.conversation_id FROM participants q WHERE q.user_id = " user " OFFSET 0) a"      \
+    "   CROSS JOIN LATERAL (SELECT q.user_id FROM participants q"                                  \
+    "                        WHERE q.conversation_id = a.conversation_id OFFSET 0) p)"
+
 const struct sql_statement sql_people[SQL_COUNT] = {
     /* actor, peer, their ms -> outcome, conversation */
     [SQL_DIRECT_START] = {"direct_start",
@@ -272,9 +280,9 @@ const struct sql_statement sql_people[SQL_COUNT] = {
      * subjects, viewers -> viewer, subject, the subject's created_at */
     [SQL_PRESENCE_VIEWERS] = {"presence_viewers",
         "SELECT x.viewer, u.id, u.created_at FROM ("
-        "  SELECT b.user_id AS viewer, a.user_id AS subject FROM participants a"
-        "    JOIN participants b ON b.conversation_id = a.conversation_id"
-        "   WHERE a.user_id = ANY ($1::bigint[]) AND b.user_id = ANY ($2::bigint[]) AND b.user_id <> a.user_id"
+        "  SELECT b.viewer, s.subject FROM unnest($1::bigint[]) s(subject) CROSS JOIN LATERAL ("
+        "     SELECT m.member AS viewer FROM " MEMBERS_AROUND("s.subject") " m"
+        "     INTERSECT SELECT unnest($2::bigint[])) b WHERE b.viewer <> s.subject"
         "  UNION SELECT user_high, user_low FROM contacts"
         "   WHERE user_low = ANY ($1::bigint[]) AND user_high = ANY ($2::bigint[])"
         "  UNION SELECT user_low, user_high FROM contacts"
@@ -284,9 +292,10 @@ const struct sql_statement sql_people[SQL_COUNT] = {
     /* viewers -> the same for everybody who is online */
     [SQL_PRESENCE_PEOPLE] = {"presence_people",
         "SELECT x.viewer, u.id, u.created_at FROM ("
-        "  SELECT a.user_id AS viewer, b.user_id AS subject FROM participants a"
-        "    JOIN participants b ON b.conversation_id = a.conversation_id AND b.user_id <> a.user_id"
-        "   WHERE a.user_id = ANY ($1::bigint[]) AND EXISTS (SELECT FROM online o WHERE o.user_id = b.user_id)"
+        "  SELECT b.viewer, b.subject FROM (SELECT DISTINCT v.viewer, m.member AS subject"
+        "        FROM unnest($1::bigint[]) v(viewer) CROSS JOIN LATERAL " MEMBERS_AROUND("v.viewer") " m"
+        "       WHERE m.member <> v.viewer OFFSET 0) b"
+        "   WHERE EXISTS (SELECT FROM online o WHERE o.user_id = b.subject)"
         "  UNION SELECT c.viewer_id, c.other_id FROM contact_view c"
         "   WHERE c.viewer_id = ANY ($1::bigint[])"
         "     AND EXISTS (SELECT FROM online o WHERE o.user_id = c.other_id)) x"

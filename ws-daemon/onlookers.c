@@ -18,8 +18,10 @@
 #include <string.h>
 #include <uthash.h>
 
-/* Users of a statement; of one whose answer is pairs of them, fewer. */
-enum { TELL_MOST = 1000, GREET_MOST = 200 };
+/* Users of a statement; of one whose answer is pairs of them, fewer. How many they may be depends on how large
+ * their groups are, so it is found out: others wait behind a statement, and one that is too slow is cut off. */
+enum { TELL_MOST = 1000, GREET_MOST = 200, LEAST = 4, FIRST = 64 };
+static const double QUICK_S = 0.05, SLOW_S = 0.2;
 static const int64_t NOT_YET = INT64_MAX;
 static const double TURN_S = 0.04;
 static const double GREET_AFTER_S = 0.1; /* a storm's news is waited for, to tell it once */
@@ -42,9 +44,12 @@ struct known {
 
 struct onlookers {
     struct daemon *daemon;
-    int64_t turns; /* so far */
-    bool greeting; /* people are being asked for */
-    bool recalled; /* `known` is what the table says; until then nobody is greeted */
+    int64_t turns;     /* so far */
+    int most;          /* users of the next statement */
+    int tellings;      /* statements about news under way */
+    bool greeting;     /* people are being asked for */
+    double greeted_at; /* steady time when they began to be */
+    bool recalled;     /* `known` is what the table says; until then nobody is greeted */
     struct news *news;
     struct known *known;
     ev_timer turn, recall;
@@ -56,6 +61,16 @@ static void soon(struct onlookers *o)
         return;
     ev_timer_set(&o->turn, TURN_S, 0);
     ev_timer_start(o->daemon->loop, &o->turn);
+}
+
+/* What a statement that was sent at this time teaches. */
+static void learn(struct onlookers *o, double sent_at, bool good)
+{
+    double took = time_seconds() - sent_at;
+    if ((!good || took > SLOW_S) && o->most > LEAST)
+        o->most /= 2;
+    else if (good && took < QUICK_S && o->most < TELL_MOST)
+        o->most *= 2;
 }
 
 /* A new socket whose greeting is yet to begin. */
@@ -201,6 +216,7 @@ void onlookers_listening(struct daemon *d)
 struct telling {
     struct daemon *daemon;
     int64_t turn;
+    double sent_at;
     bool online;
     int count;
     int64_t users[TELL_MOST];
@@ -226,6 +242,8 @@ static void on_viewers(void *arg, enum error e, PGresult **results, int count, c
     int n = 0;
     (void)count;
     (void)constraint;
+    t->daemon->onlookers->tellings--;
+    learn(t->daemon->onlookers, t->sent_at, e == OK);
     arena_init(&arena);
     if (e == OK)
         presence_pairs_result(results[0], &arena, &rows, &n);
@@ -272,7 +290,7 @@ static void tell(struct onlookers *o, bool online)
     t->turn = o->turns;
     t->online = online;
     HASH_ITER (hh, o->news, one, next) {
-        if (one->online != online || t->count == TELL_MOST)
+        if (one->online != online || t->count == TELL_MOST || t->count >= o->most)
             continue;
         t->users[t->count++] = one->id;
         HASH_FIND(hh, o->known, &one->id, sizeof one->id, k);
@@ -286,10 +304,13 @@ static void tell(struct onlookers *o, bool online)
     if (count) {
         arena_init(&arena);
         presence_viewers_query(&q, &arena, t->users, t->count, viewers, count);
-        if (pgpipe_submit(o->daemon->queries, &q, 1, on_viewers, t) == OK)
+        t->sent_at = time_seconds();
+        if (pgpipe_submit(o->daemon->queries, &q, 1, on_viewers, t) == OK) {
+            o->tellings++;
             t = NULL; /* its answer's now */
-        else
+        } else {
             tell_again(t);
+        }
         arena_release(&arena);
     }
     free(t);
@@ -335,6 +356,7 @@ static void on_people(void *arg, enum error e, PGresult **results, int count, co
     for (int i = 0; i < n; i++)
         show_people(d->onlookers, &rows[i]);
     arena_release(&arena);
+    learn(d->onlookers, d->onlookers->greeted_at, e == OK);
     end_greeting(d->onlookers, e == OK);
     soon(d->onlookers);
 }
@@ -345,7 +367,8 @@ static void greet(struct onlookers *o)
     struct query q;
     struct arena arena;
     int64_t *viewers = o->greeting || !o->recalled ? NULL : viewers_here(o, true, &count);
-    count = count > GREET_MOST ? GREET_MOST : count;
+    int most = o->most < GREET_MOST ? o->most : GREET_MOST;
+    count = count > most ? most : count;
     if (count) {
         arena_init(&arena);
         for (int i = 0; i < count; i++)
@@ -356,6 +379,7 @@ static void greet(struct onlookers *o)
                 }
         presence_people_query(&q, &arena, viewers, count);
         o->greeting = true;
+        o->greeted_at = time_seconds();
         if (pgpipe_submit(o->daemon->queries, &q, 1, on_people, o->daemon) != OK)
             end_greeting(o, false);
         arena_release(&arena);
@@ -372,8 +396,10 @@ static void on_turn(struct ev_loop *loop, ev_timer *w, int revents)
     (void)revents;
     o->turns++;
     if (pgpipe_is_up(o->daemon->queries)) {
-        tell(o, true);
-        tell(o, false);
+        if (!o->tellings) {
+            tell(o, true);
+            tell(o, false);
+        }
         greet(o);
         if (!o->news)
             return;
@@ -393,6 +419,7 @@ struct onlookers *onlookers_new(struct daemon *d)
     if (!o)
         abort();
     o->daemon = d;
+    o->most = FIRST;
     ev_init(&o->turn, on_turn);
     ev_init(&o->recall, on_recall);
     o->turn.data = o->recall.data = o;
