@@ -124,6 +124,27 @@ BEGIN
     RETURN done + gone;
 END $$;
 
+-- As in 0013, but so many at most, the oldest first: of more it could not be done in one go.
+-- outcome: see callback_check() | callback_disabled.
+CREATE OR REPLACE FUNCTION callback_redeliver(in_room bigint, room_ms bigint, actor bigint, in_callback bigint, callback_ms bigint,
+                                   OUT outcome text, OUT redelivered bigint)
+    LANGUAGE plpgsql AS $$
+DECLARE
+    most CONSTANT bigint := 10000;
+    k    callbacks;
+BEGIN
+    outcome := callback_lock(in_room, room_ms, actor, in_callback, callback_ms);
+    IF outcome <> 'ok' THEN RETURN; END IF;
+    SELECT * INTO k FROM callbacks x WHERE x.id = in_callback FOR NO KEY UPDATE;    -- the courier may be disabling it
+    IF NOT k.enabled THEN outcome := 'callback_disabled'; RETURN; END IF;
+    UPDATE callback_deliveries d
+       SET state = 'pending', attempts = 0, next_attempt_at = now(), begun_at = now(), finished_at = NULL
+     WHERE d.id IN (SELECT x.id FROM callback_deliveries x WHERE x.callback_id = in_callback AND x.state = 'dead'
+                     ORDER BY x.id LIMIT most);
+    GET DIAGNOSTICS redelivered = ROW_COUNT;
+    PERFORM audit_note('callback_redelivered', actor, NULL, callback_label(k) || ': ' || redelivered);
+END $$;
+
 -- For a courier that has not been replaced yet.
 CREATE OR REPLACE FUNCTION callbacks_purge() RETURNS void LANGUAGE sql AS $$ SELECT callbacks_purge(5000) $$;
 DROP FUNCTION callback_bury(callbacks);
