@@ -1,0 +1,68 @@
+"""Logs are rotated while they are written, in both ways that docs/admin.md knows."""
+
+import os
+import re
+import shutil
+import signal
+
+import pytest
+
+from parley import procs
+from parley.stack import ROOT
+from parley.wait import eventually
+
+STACK = {}
+WRITERS = ("access.log", "fcgi-app.log", "ws-daemon.log")
+
+
+@pytest.fixture(scope="module")
+def stack(module_stack):
+    return module_stack
+
+
+def talk(alice, bob, connect):
+    """Something for every log."""
+    sock = connect(alice)
+    sock.exchange(bob, "hello")
+    sock.close()
+    for _ in range(5):
+        assert alice.me().status_code == 200
+
+
+def test_logs_may_be_copied_and_cut_while_they_are_written(stack, alice, bob, connect):
+    talk(alice, bob, connect)
+    logs = {name: stack.var / "log" / name for name in WRITERS}
+    for log in logs.values():
+        eventually(lambda: log.stat().st_size, 5)
+        os.truncate(log, 0)
+    talk(alice, bob, connect)
+    for name, log in logs.items():
+        eventually(lambda: log.stat().st_size, 5, f"{name} goes on")
+        assert b"\0" not in log.read_bytes(), f"{name}: it begins where it was cut"
+
+
+def test_the_access_log_may_be_renamed_as_the_packages_logrotate_does(stack, alice):
+    """With the directory and the file as the package makes them, and the signal that `invoke-rc.d nginx rotate` sends."""
+    rules = (ROOT / "ctl/debian/parley.logrotate").read_text()
+    made = (ROOT / "ctl/systemd/tmpfiles.conf").read_text()
+    mode = re.search(r"create (\d+) www-data adm", rules)[1]
+    directory = re.search(r"/var/log/parley +(\d+) +www-data adm", made)[1]
+    log = stack.var / "log" / "access.log"
+    nginx = stack.pid("nginx")
+    if os.getuid() == 0:
+        shutil.chown(log.parent, "www-data", "adm")
+        log.parent.chmod(int(directory, 8))
+    alice.me()
+    eventually(lambda: log.stat().st_size, 5)
+    old = log.rename(log.with_name("access.log.1"))
+    log.touch()
+    if os.getuid() == 0:
+        shutil.chown(log, "www-data", "adm")
+    log.chmod(int(mode, 8))
+    procs.kill(nginx, signal.SIGUSR1)
+    eventually(lambda: alice.me().status_code == 200 and log.stat().st_size, 5, "the new one is written")
+    size = old.stat().st_size
+    for _ in range(20):
+        alice.me()
+    eventually(lambda: log.read_text().count("/api/v1/users/me") > 20, 5)
+    assert old.stat().st_size == size and stack.pid("nginx") == nginx
