@@ -3,6 +3,7 @@
 import os
 import time
 
+import psycopg2
 import pytest
 
 from parley import procs
@@ -178,6 +179,37 @@ def test_what_dies_while_the_disk_is_full_comes_back(whole, name):
     finally:
         whole.disk.free()
     eventually(lambda: all(status(whole, one, "/readyz") == 200 for one in SERVICES), 20, "all is well")
+
+
+def test_postgresql_without_room_for_its_journal_loses_nothing_and_comes_back(whole):
+    """It ends itself (PANIC), and cannot start as long as that lasts."""
+    alice, bob = account(whole), account(whole)
+    alice.make_message(bob, "before", key="before")
+    with DmSocket(whole, alice.token) as sock:
+        whole.disk.fill()
+        sent, refused = [], 0
+        for n in range(3):
+            try:
+                whole.query("SELECT pg_switch_wal()")       # a new file of 16 MB is needed for the next record
+            except psycopg2.Error:
+                pass
+            answer = alice.send(bob, f"n{n}", key=f"n{n}")
+            assert answer.status_code in (201, 503), answer.text
+            sent += [f"n{n}"] if answer.status_code == 201 else []
+            refused += answer.status_code == 503
+        assert refused, "there was room after all"
+        for _ in range(8):
+            start = time.monotonic()
+            assert_problem(alice.me(), 503, "unavailable")
+            assert time.monotonic() - start < 3
+        whole.disk.free()
+        eventually(lambda: alice.send(bob, "after", key="after").status_code == 201, 30, "it goes on")
+        eventually(lambda: all(status(whole, one, "/readyz") == 200 for one in SERVICES), 20, "all is well")
+        told = []
+        eventually(lambda: told.append(sock.recv_json()["content"]) or told[-1] == "after", 10)
+    history = [m["content"] for m in alice.whole_history(bob)]
+    assert {"before", "after", *sent} <= set(history) and len(history) == len(set(history))
+    assert told in (history, history[1:]), "the socket stayed, and heard of each"
 
 
 # ---------------------------------------------------------------------- logs
