@@ -19,7 +19,8 @@ const struct sql_statement sql_events[SQL_COUNT] = {
      * conversations they are in, all since they came; receipts of their own messages; and what is about
      * them. In a conversation the unseen messages are the newest, so they are searched from its end;
      * events, which are not as orderly, through the index on what the position cannot have seen: xids
-     * from its xmax on, and its xip.
+     * from its xmax on, and its xip. They are put in order before their messages are looked at, so that a
+     * script that is far behind costs a page's worth of these and not all.
      * user, position (NULL: the present), its xmax, its xip (bigint[] text), where it moves to (NULL:
      * the present), after id, limit, conversation (NULL: all), its ms, kinds
      * -> outcome (see events_check()), is the conversation there, is the user in it, the snapshot moved to,
@@ -43,20 +44,21 @@ const struct sql_statement sql_events[SQL_COUNT] = {
         "    ORDER BY m.id LIMIT $7::bigint)"
         "  UNION ALL"
         "  (SELECT " EVENT_COLUMNS("e")
-        "     FROM mine p CROSS JOIN LATERAL ("
-        "         SELECT n.* FROM events n WHERE n.conversation_id = p.conversation_id AND n.xid >= $3::xid8"
-        "          UNION ALL"
-        "         SELECT n.* FROM unnest($4::xid8[]) i(xid) CROSS JOIN LATERAL (SELECT * FROM events x"
-        "             WHERE x.conversation_id = p.conversation_id AND x.xid = i.xid OFFSET 0) n) e"
+        "     FROM (SELECT n.id, p.joined_seq FROM mine p CROSS JOIN LATERAL ("
+        "               SELECT x.* FROM events x WHERE x.conversation_id = p.conversation_id AND x.xid >= $3::xid8"
+        "                UNION ALL"
+        "               SELECT x.* FROM unnest($4::xid8[]) i(xid) CROSS JOIN LATERAL (SELECT * FROM events y"
+        "                   WHERE y.conversation_id = p.conversation_id AND y.xid = i.xid OFFSET 0) x) n"
+        "            WHERE " IN_PAGE("n") " AND n.kind = ANY ($10::text[]) ORDER BY n.id) o"
+        "     JOIN events e ON e.id = o.id"
         "     LEFT JOIN messages m ON m.id = e.message_id"
-        "    WHERE " IN_PAGE("e") " AND e.kind = ANY ($10::text[])"
-        "      AND CASE WHEN e.kind IN ('delivered', 'read')"
-        "               THEN m.sender_id = $1::bigint AND e.user_id <> $1::bigint AND m.seq > p.joined_seq"
+        "    WHERE CASE WHEN e.kind IN ('delivered', 'read')"
+        "               THEN m.sender_id = $1::bigint AND e.user_id <> $1::bigint AND m.seq > o.joined_seq"
         "               WHEN e.message_id IS NOT NULL"
-        "               THEN m.seq > p.joined_seq AND (m.deleted_at IS NULL OR e.kind = 'message_deleted')"
+        "               THEN m.seq > o.joined_seq AND (m.deleted_at IS NULL OR e.kind = 'message_deleted')"
         "               WHEN e.kind IN ('member_removed', 'conversation_deleted') AND e.user_id = $1::bigint THEN false"
         "               WHEN e.kind = 'conversation_created' AND e.user_id <> $1::bigint THEN false"
-        "               ELSE e.id >= member_since(p.conversation_id, $1::bigint) END"
+        "               ELSE e.id >= member_since(e.conversation_id, $1::bigint) END"
         "    ORDER BY e.id LIMIT $7::bigint)"
         "  UNION ALL"
         "  (SELECT " EVENT_COLUMNS("e") " FROM events e"
