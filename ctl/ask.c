@@ -6,7 +6,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { PATIENCE_US = 3000000, PAUSE_US = 100000 };
+enum { PAUSE_US = 100000 };
 
 static enum error by_login(struct ctl *c, const char *login, struct user *out)
 {
@@ -38,7 +38,8 @@ int ask_ref(struct ctl *c, const char *what, const char *name, struct ref *out)
 enum error ask_patiently(struct db *db, const struct query *q, PGresult **out)
 {
     enum error e = ERR_UNAVAILABLE;
-    for (int64_t until = time_steady() + PATIENCE_US; e == ERR_UNAVAILABLE && time_steady() < until;)
+    for (int64_t until = time_steady() + db_patience_us(db, DB_PATIENCE_MS);
+         e == ERR_UNAVAILABLE && time_steady() < until;)
         if ((e = db_run(db, q, out)) == ERR_UNAVAILABLE)
             usleep(PAUSE_US);
     return e;

@@ -9,6 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 url=${1:-${DATABASE_URL:-}}
+export PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT:-5}  # then it is the next host's turn
 LOCK=7237458231     # any number, as long as nothing else in the database locks it
 
 die() {

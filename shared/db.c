@@ -32,6 +32,7 @@ void db_init(struct db *db, const struct config *config)
 
 void db_release(struct db *db)
 {
+    db->turn += db->conn && !db->connected; /* a host that is silent, perhaps */
     PQfinish(db->conn);
     db->conn = NULL;
     db->connected = false;
@@ -109,7 +110,6 @@ static void lost(struct db *db, const char *event, const char *reason)
     unsigned shift = db->failures < 5 ? db->failures : 5;
     int64_t wait = (int64_t)RETRY_LEAST_US << shift;
     metric_add(METRIC_DB_LOSSES, 0, db->connected);
-    db->turn += !db->connected;
     log_event(LOG_WARN, event, log_text("reason", reason ? reason : PQerrorMessage(db->conn)));
     db_release(db);
     db->retry_at = time_now() + (wait < RETRY_MOST_US ? wait : RETRY_MOST_US);
@@ -291,12 +291,17 @@ enum error db_run(struct db *db, const struct query *q, PGresult **out)
 
 /* ---- at the start ---- */
 
+int64_t db_patience_us(const struct db *db, int patience_ms)
+{
+    return (int64_t)hosts_count(db->config->database_url) * patience_ms * 1000;
+}
+
 /* db_run(), again and again while the database is away. */
 static enum error run_patiently(struct db *db, enum sql sql, int patience_ms, PGresult **out)
 {
     struct query q;
     enum error e;
-    int64_t deadline = time_now() + patience_ms * INT64_C(1000);
+    int64_t deadline = time_now() + db_patience_us(db, patience_ms);
     query_init(&q, sql);
     while ((e = db_run(db, &q, out)) == ERR_UNAVAILABLE && time_now() < deadline)
         usleep(RETRY_LEAST_US);

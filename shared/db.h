@@ -73,8 +73,10 @@ bool db_sqlstate_read_only(const char *sqlstate);
  * and the log says what to do. */
 MUSTCHECK enum error db_check(struct db *db, int connections, int patience_ms);
 
-/* What somebody waits for it who has nobody else to serve. */
+/* What somebody waits for it who has nobody else to serve; and how long that is for all hosts of its URL, in
+ * microseconds, of which all but one may be silent. */
 enum { DB_PATIENCE_MS = 3000 };
+int64_t db_patience_us(const struct db *db, int patience_ms);
 
 /* Prepares every statement of the table; prints those that fail. */
 bool db_check_sql(struct db *db);

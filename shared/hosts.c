@@ -34,21 +34,39 @@ static char *turned(const char *list, unsigned count, unsigned turn)
     return out;
 }
 
+/* The value of a parameter in what PQconninfoParse() made of a URL; NULL: it has none. */
+static const char *value(const PQconninfoOption *parts, const char *keyword)
+{
+    for (; parts && parts->keyword; parts++)
+        if (!strcmp(parts->keyword, keyword))
+            return parts->val;
+    return NULL;
+}
+
+static unsigned count_in(const PQconninfoOption *parts)
+{
+    const char *addresses = value(parts, "hostaddr");
+    unsigned n = entries(addresses ? addresses : value(parts, "host"));
+    return n ? n : 1;
+}
+
+unsigned hosts_count(const char *url)
+{
+    PQconninfoOption *parts = PQconninfoParse(url, NULL);
+    unsigned n = count_in(parts);
+    PQconninfoFree(parts);
+    return n;
+}
+
 void hosts_init(struct hosts *h, const char *url, unsigned turn)
 {
-    const char *host = NULL, *hostaddr = NULL, *port = NULL;
     PQconninfoOption *parts = PQconninfoParse(url, NULL);
+    unsigned count = count_in(parts);
     *h = (struct hosts){0};
-    for (PQconninfoOption *p = parts; p && p->keyword; p++) {
-        host = strcmp(p->keyword, "host") ? host : p->val;
-        hostaddr = strcmp(p->keyword, "hostaddr") ? hostaddr : p->val;
-        port = strcmp(p->keyword, "port") ? port : p->val;
-    }
-    unsigned count = entries(hostaddr ? hostaddr : host);
     if (count > 1) {
-        h->host = turned(host, count, turn % count);
-        h->hostaddr = turned(hostaddr, count, turn % count);
-        h->port = turned(port, count, turn % count);
+        h->host = turned(value(parts, "host"), count, turn % count);
+        h->hostaddr = turned(value(parts, "hostaddr"), count, turn % count);
+        h->port = turned(value(parts, "port"), count, turn % count);
     }
     PQconninfoFree(parts);
 }

@@ -8,6 +8,9 @@ struct hosts {
     char *host, *hostaddr, *port;
 };
 
+/* How many it names, at least 1. */
+unsigned hosts_count(const char *url);
+
 /* The hosts of a conninfo or URI, from the turn-th on (0: the first; it wraps), and then those before it. */
 void hosts_init(struct hosts *h, const char *url, unsigned turn);
 void hosts_release(struct hosts *h);

@@ -223,6 +223,8 @@ def test_a_first_host_that_is_silent_costs_seconds_and_not_the_service(cluster):
         with Stack(env={"DATABASE_URL": two_hosts(dead, cluster.dir).replace("dbname=parley", "dbname=two")}) as stack:
             alice, bob = account(stack), account(stack)
             with closing(Silent(dead).socket):
+                assert ctl.run(stack, "stats").returncode == 0, "parleyctl goes on to the next"
+                assert ctl.run(stack, "migrate").returncode == 0, "and so do the migrations"
                 cluster.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'two'")
                 eventually(lambda: {code for code, _ in lights(stack).values()} == {200}, 25, "all found the other host")
                 eventually(stack.ready, 15)

@@ -46,8 +46,20 @@ static void test_each_turn_begins_with_another_host(void **state)
     }
 }
 
+static void test_they_are_counted(void **state)
+{
+    (void)state;
+    assert_int_equal(hosts_count("host=a,b,c"), 3);
+    assert_int_equal(hosts_count("postgresql://a,b/x"), 2);
+    assert_int_equal(hosts_count("host=a hostaddr=10.0.0.1,10.0.0.2"), 2);
+    assert_int_equal(hosts_count("host=a"), 1);
+    assert_int_equal(hosts_count("dbname=x"), 1);
+    assert_int_equal(hosts_count("host='a"), 1);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_turn_begins_with_another_host)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_turn_begins_with_another_host),
+                                       cmocka_unit_test(test_they_are_counted)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
