@@ -1,14 +1,18 @@
 """Logs are rotated while they are written, in both ways that docs/admin.md knows."""
 
+import fcntl
 import os
 import re
 import shutil
 import signal
+import socket
+import subprocess
+from contextlib import closing
 
 import pytest
 
 from parley import procs
-from parley.stack import ROOT
+from parley.stack import ROOT, binary
 from parley.wait import eventually
 
 STACK = {}
@@ -66,3 +70,40 @@ def test_the_access_log_may_be_renamed_as_the_packages_logrotate_does(stack, ali
         alice.me()
     eventually(lambda: log.read_text().count("/api/v1/users/me") > 20, 5)
     assert old.stat().st_size == size and stack.pid("nginx") == nginx
+
+
+def test_a_reader_of_the_log_that_stands_still_holds_no_daemon_up(stack, tmp_path):
+    """As journald can. The daemon has one thread; sockets that are refused are a line each."""
+    listen = tmp_path / "ws.sock"
+    ours, its = os.pipe()
+    room = fcntl.fcntl(its, fcntl.F_SETPIPE_SZ, 16384)
+    daemon = subprocess.Popen([binary("ws-daemon")], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=its,
+                              env={"PATH": os.environ["PATH"], "WS_LISTEN": str(listen), "KEY_FILE": str(stack.key_file()),
+                                   "DATABASE_URL": stack.conninfo()})
+    try:
+        eventually(lambda: answer(listen, "/").startswith("HTTP/1.1 404"), 10, "it serves")
+        for _ in range(2 * room // 100):
+            assert " 101 " in answer(listen, "/ws/chat?token=x", "Connection: Upgrade", "Upgrade: websocket",
+                                     "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+        assert answer(listen, "/").startswith("HTTP/1.1 404")
+        assert len(os.read(ours, 65536)) > room // 2
+        eventually(lambda: answer(listen, "/ws/chat?token=x", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+                                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==") and b"lines_dropped=" in os.read(ours, 65536), 5)
+    finally:
+        daemon.terminate()
+        daemon.wait(15)
+        os.close(ours)
+        os.close(its)
+    assert daemon.returncode == 0
+
+
+def answer(path, target, *headers):
+    """What a request gets first on a unix socket."""
+    with closing(socket.socket(socket.AF_UNIX)) as sock:
+        sock.settimeout(3)
+        try:
+            sock.connect(str(path))
+        except OSError:
+            return ""
+        sock.sendall("\r\n".join([f"GET {target} HTTP/1.1", "Host: parley", *headers, "", ""]).encode())
+        return sock.recv(4096).decode(errors="replace")
