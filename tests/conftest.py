@@ -20,7 +20,8 @@ from parley.stack import Stack  # noqa: E402
 #: Files that take longest, half a minute and more, in that order: the workers begin with them.
 FIRST = ("test_presence_faults", "test_reference.py", "test_run", "test_backup", "test_doctor", "test_parleyctl_data",
          "test_daemon_regressions", "test_callbacks", "test_courier", "test_conv_events", "test_mail", "test_backpressure",
-         "test_presence", "test_parleyctl", "test_hostile_rest", "test_drain", "test_metrics", "test_chaos", "test_retention",
+         "test_presence", "test_years_database", "test_years_disk", "test_parleyctl", "test_hostile_rest", "test_drain",
+         "test_metrics", "test_chaos", "test_retention",
          "test_scale", "test_faults", "test_hostile_sockets", "test_outsiders")
 
 
