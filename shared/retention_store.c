@@ -22,15 +22,8 @@ enum error messages_purge(struct db *db, int64_t default_days, struct purge *out
 
 static enum error purge(struct db *db, struct query *q, int64_t *gone)
 {
-    PGresult *res;
     query_int(q, PURGE_BATCH);
-    enum error e = db_run(db, q, &res);
-    if (e != OK)
-        return e;
-    struct row r = row_at(res, 0, NULL);
-    *gone = row_int(&r);
-    PQclear(res);
-    return OK;
+    return db_int(db, q, gone);
 }
 
 enum error mail_purge(struct db *db, int64_t *gone)
