@@ -8,6 +8,7 @@ import pytest
 
 from parley import procs
 from parley.held import HeldConversation
+from parley.p2p import p2p_account, p2p_socket
 from parley.sockets import Closed, DmSocket
 from parley.stack import Stack
 from parley.traffic import Receiver, RestSender, SocketSender, Traffic
@@ -233,3 +234,16 @@ def test_hangup_with_a_mistake_in_the_file_changes_nothing(stack, alice, bob, co
         settings.become(OUTBOX_MAX="70000")
         eventually(lambda: "event=reload_failed reason=\"OUTBOX_MAX has to be at least" in stack.log_text(), 5)
         assert alice.send(bob, "as ever").status_code == 201 and not refusal(sock, bob, "as ever")
+
+
+def test_what_was_shown_is_not_shown_again_by_the_daemon_that_comes(stack):
+    """p2p has no acks: what was written to the socket counts, also when the daemon is stopped at once."""
+    alice, bob = p2p_account(stack), p2p_account(stack)
+    with p2p_socket(bob) as sock:
+        alice.say(bob, "shown")
+        assert sock.recv_json()["content"] == "shown"
+        restart_daemon(stack, [sock])
+    eventually(stack.ready, 10, "its successor answers")
+    with p2p_socket(bob) as sock:
+        alice.say(bob, "new")
+        assert sock.recv_json()["content"] == "new"

@@ -50,14 +50,15 @@ struct watch {
     int status;   /* to exit with */
 };
 
-/* Leaves once what was taken is answered and the sockets are closed, or time is up. */
+/* Leaves once what was taken is answered, what was shown is noted (or it would be shown again) and the sockets
+ * are closed, or time is up. */
 static void leave_when_drained(struct watch *w)
 {
     struct daemon *d = w->daemon;
     double waited = ev_now(d->loop) - w->stopped_at;
     if (!d->stopping)
         return;
-    bool drained = !sender_backlog(d->sender) && presence_has_left(d) &&
+    bool drained = !sender_backlog(d->sender) && receipts_are_written(d) && presence_has_left(d) &&
                    ((!d->conns && !events_count(d)) || waited >= FAREWELL_S);
     if (drained || waited >= DRAIN_S)
         ev_break(d->loop, EVBREAK_ALL);

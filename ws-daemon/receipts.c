@@ -178,6 +178,11 @@ void receipts_shown(struct conn *c, int64_t conversation_id, int64_t seq)
     schedule(r, COLLECT_S);
 }
 
+bool receipts_are_written(const struct daemon *d)
+{
+    return !d->receipts->shown || !pgpipe_is_up(d->queries);
+}
+
 struct receipts *receipts_new(struct daemon *d)
 {
     struct receipts *r = calloc(1, sizeof *r);

@@ -7,6 +7,7 @@
 #include "shared/id.h"
 #include "ws-daemon/conn.h"
 
+struct daemon;
 struct receipts;
 struct receipts *receipts_new(struct daemon *d);
 void receipts_free(struct receipts *r);
@@ -18,5 +19,8 @@ MUSTCHECK enum error receipts_mark(struct conn *c, const struct ref *message, bo
 /* A message was written to a socket of a dialect that has no acks: counts as delivered. Collected and
  * stored a few times a second. */
 void receipts_shown(struct conn *c, int64_t conversation_id, int64_t seq);
+
+/* Is all of that stored, or is the database away? */
+bool receipts_are_written(const struct daemon *d);
 
 #endif
