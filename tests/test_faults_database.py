@@ -1,11 +1,17 @@
 """PostgreSQL away for a while: told at once in the contract's shape, and service resumes by itself."""
 
+import collections
+import re
+import shutil
 import time
+from contextlib import ExitStack
 
+import psycopg2
 import pytest
 
 from parley.api import fresh_name
 from parley.check import assert_problem
+from parley.p2p import p2p_account, p2p_socket
 from parley.stack import Stack
 from parley.wait import eventually
 
@@ -96,3 +102,70 @@ def test_good_token_is_not_called_bad_while_the_database_is_away(alice, bob, con
         assert getattr(refused, "code", None) != 4001
     cluster.start()
     eventually(lambda: bob.me().status_code == 200, 10)
+
+
+# ---------------------------------------------------------------------- a database that only reads
+
+def daemon_events(stack):
+    """How often the daemon has logged each event so far."""
+    text, = (text for name, text in stack.logs().items() if name.endswith("ws-daemon.log"))
+    return collections.Counter(re.findall(r" event=(\S+)", text))
+
+
+def assert_asked_calmly(stack, event, most):
+    """The daemon goes on trying, a few times a second and no more."""
+    time.sleep(1.5)                     # the first tries are quick
+    before = daemon_events(stack)[event]
+    time.sleep(3)
+    assert 0 < daemon_events(stack)[event] - before <= most
+
+
+@pytest.fixture
+def only_reads(cluster):
+    """Makes new transactions read-only, but those of the cursor it answers."""
+    conn = psycopg2.connect(cluster.url("parley"))
+    conn.autocommit = True
+    cursor = conn.cursor()
+
+    def begin():
+        cursor.execute("SET default_transaction_read_only = off")
+        cursor.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        cursor.execute("SELECT pg_reload_conf()")
+        eventually(lambda: cluster.execute("SHOW default_transaction_read_only") == [("on",)])
+        return cursor
+    yield begin
+    cursor.execute("ALTER SYSTEM RESET default_transaction_read_only")
+    cursor.execute("SELECT pg_reload_conf()")
+    conn.close()
+
+
+def test_what_cannot_be_written_is_tried_again_at_leisure(stack, only_reads):
+    """Full, or read-only: not a statement, and a line in the log, for each receipt every tenth of a second."""
+    sender, people = p2p_account(stack), [p2p_account(stack) for _ in range(20)]
+    with ExitStack() as opened:
+        sockets = [opened.enter_context(p2p_socket(who)) for who in people]
+        cursor = only_reads()
+        for who in people:              # a message that comes all the same, as from a site's own session
+            cursor.execute("SELECT message_send((SELECT min(id) FROM sessions WHERE user_id = %s), %s, NULL, NULL, %s,"
+                           " NULL, 'text', 'hello', NULL, NULL)", (sender.id, sender.id, who.id))
+        assert [sock.recv_json()["content"] for sock in sockets] == ["hello"] * 20
+        opened.enter_context(p2p_socket(sender))      # comes online, which cannot be written either
+        assert_asked_calmly(stack, "statement_failed", 15)
+        cursor.execute("ALTER SYSTEM RESET default_transaction_read_only")
+        cursor.execute("SELECT pg_reload_conf()")
+        eventually(lambda: {sender.page(who)[0]["status"] for who in people} == {"DELIVERED"}, 5, "the receipts are written")
+
+
+def test_a_standby_is_not_connected_to_over_and_over(stack, alice, bob, away, cluster):
+    """It takes connections, but no LISTEN; once it is promoted all goes on."""
+    away()
+    signal_file = cluster.dir / "data" / "standby.signal"
+    signal_file.touch()
+    shutil.chown(signal_file, *[cluster.dir.owner()] * 2)
+    cluster.start()
+    eventually(lambda: cluster.execute("SELECT pg_is_in_recovery()") == [(True,)])
+    assert_problem(alice.send(bob, "to a standby"), 503, "unavailable")
+    assert_asked_calmly(stack, "database_connected", 8)
+    cluster.execute("SELECT pg_promote()")
+    eventually(stack.ready, 15, "service resumes")
+    assert alice.make_message(bob, "to a primary")["content"] == "to a primary"

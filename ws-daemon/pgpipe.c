@@ -5,6 +5,7 @@
 #include "shared/db.h"
 #include "shared/log.h"
 #include "shared/metrics.h"
+#include "shared/timefmt.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,8 @@ static const double CONNECT_TIMEOUT_S = 5, RETRY_LEAST_S = 0.05, RETRY_MOST_S = 
 static const double SILENCE_S = 2;
 /* How often a session that may not write makes room for a new one, which perhaps may. */
 static const double RENEW_S = 2;
-/* A connection that lasted so long was a good one: the attempts after it begin with short pauses again. */
+/* A connection that lasted so long was a good one: the attempts after it begin with short pauses again. (One given up
+ * at once, as by a feed that may not LISTEN on a standby, would be made over and over.) */
 static const double GOOD_S = 1;
 
 struct unit {
@@ -52,7 +54,7 @@ struct pgpipe {
     double retry_s;
     unsigned turn;  /* which host the next attempt begins with, where url names several */
     bool read_only; /* the session may not write, and never will */
-    double up_at;   /* time of the loop */
+    double up_at;   /* steady time */
     struct unit *units;
     int backlog; /* how many */
     bool heard;  /* a result came since the timer was set */
@@ -91,7 +93,7 @@ static double next_retry(struct pgpipe *p)
 static void set_state(struct pgpipe *p, enum state state)
 {
     if (state == DOWN) {
-        bool good = p->state == UP && ev_now(p->loop) - p->up_at >= GOOD_S;
+        bool good = p->state == UP && time_seconds() - p->up_at >= GOOD_S;
         p->retry_s = good ? RETRY_LEAST_S : p->retry_s;
         p->turn += p->state == CONNECTING;
     }
@@ -109,7 +111,7 @@ static void set_state(struct pgpipe *p, enum state state)
     case PREPARING: watch(p, EV_READ); break;
     case UP:
         metric_add(METRIC_DB_CONNECTS, 0, 1);
-        p->up_at = ev_now(p->loop);
+        p->up_at = time_seconds();
         p->read_only = db_read_only(p->conn);
         set_timer(p, p->read_only ? RENEW_S : 0);
         break;
@@ -161,7 +163,7 @@ void pgpipe_reset(struct pgpipe *p, const char *reason)
 /* From here on the server has so long to say something. Without a question it may be time for a new session. */
 static void expect_answer(struct pgpipe *p)
 {
-    double renew = p->up_at + RENEW_S - ev_now(p->loop);
+    double renew = p->up_at + RENEW_S - time_seconds();
     p->heard = false;
     if (p->state == UP && p->units)
         set_timer(p, p->config->statement_timeout / 1e3 + SILENCE_S);

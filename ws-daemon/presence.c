@@ -18,9 +18,8 @@
 #include <uthash.h>
 
 enum { SET_MOST = 1000 };
-static const double TURN_S = 0.04, BEAT_S = 5;
-static const double SOON_S = 0.2;  /* the next beat of a daemon that is not registered */
-static const double AGAIN_S = 0.5; /* after a set that could not be written */
+static const double TURN_S = 0.04, BEAT_S = 5, AGAIN_S = 1;
+static const double SOON_S = 0.2; /* the next beat of a daemon that is not registered */
 
 /* A user with sockets here, or who had some until a moment ago. */
 struct person {
@@ -36,9 +35,9 @@ struct presence {
     struct daemon *daemon;
     int64_t daemon_id; /* 0: not registered */
     bool busy;         /* a statement about people is under way */
+    double again_at;   /* steady time before which none is tried, as the last one failed; 0: now */
     bool registering, left;
     bool steady;     /* the last beat was heard: those of others would be too */
-    double again_at; /* steady time of the next try, when the last could not be written */
     struct person *people;
     ev_timer turn, beat;
 };
@@ -73,6 +72,7 @@ static void finish(struct flight *f, bool done)
 {
     struct presence *p = f->daemon->presence;
     p->busy = false;
+    p->again_at = done ? 0 : time_seconds() + AGAIN_S;
     done = done && f->daemon_id == p->daemon_id; /* else the daemon was swept meanwhile, with everybody */
     for (int i = 0; i < f->count; i++) {
         struct person *person;
@@ -87,8 +87,6 @@ static void finish(struct flight *f, bool done)
         }
     }
     free(f);
-    if (!done)
-        p->again_at = time_seconds() + AGAIN_S;
     soon(p);
 }
 
@@ -205,6 +203,7 @@ static void on_registered(void *arg, enum error e, PGresult **results, int count
     if (id == p->daemon_id)
         return;
     p->daemon_id = id; /* a new number, or 0: swept, and register at the next beat */
+    p->again_at = 0;
     beat_after(p, SOON_S);
     HASH_ITER (hh, p->people, person, next) {
         person->written = false;

@@ -16,8 +16,7 @@
 #include <uthash.h>
 
 enum { ROOMS_MOST = 500, ROUND = 64 }; /* conversations of one statement, statements of a round */
-static const double COLLECT_S = 0.1;
-static const double AGAIN_S = 1; /* after a round that came to nothing */
+static const double COLLECT_S = 0.1, AGAIN_S = 1;
 
 /* Up to where a user was shown a conversation. */
 struct shown {
@@ -33,7 +32,7 @@ struct receipts {
     struct shown *shown;
     ev_timer write;
     int flying;     /* statements of the round under way */
-    bool lost;      /* one of them came to nothing */
+    bool lost;      /* one of them came to nothing: the next round is one statement, to see */
     bool more;      /* there was more than a round takes */
     double woke_at; /* when the other daemons were last told to look, see wake() */
 };
@@ -147,12 +146,13 @@ static void on_write(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct receipts *r = w->data;
     struct shown *s;
+    int most = r->lost ? 1 : ROUND;
     (void)loop;
     (void)revents;
     r->lost = false;
     HASH_SORT(r->shown, by_user);
     s = r->shown;
-    for (int i = 0; s && !r->lost && i < ROUND; i++)
+    for (int i = 0; s && !r->lost && i < most; i++)
         s = write_user(r, s);
     r->more = s != NULL;
     if (!r->flying)
