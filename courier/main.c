@@ -19,17 +19,17 @@
 enum { LOOK_MS = 1000, CONNECTIONS = 2 };
 static const int64_t SWEEP_US = INT64_C(3600) * 1000000, SWEEP_ON_US = INT64_C(5) * 1000000;
 
-/* Deletes a few messages, when it is time; answers when it is the next time. */
+/* Deletes a few messages, when it is (steady) time; answers when it is the next time. */
 static int64_t forget(struct courier *c, int64_t at)
 {
     struct purge step;
-    int64_t began = time_now(), now;
+    int64_t began = time_steady(), now;
     if (began < at)
         return at;
     if (messages_purge(&c->db, c->config.messages_keep, &step) != OK)
-        return time_now() + LOOK_MS * INT64_C(1000);
-    now = time_now();
-    metric_set(METRIC_PURGE_AT, 0, now);
+        return time_steady() + LOOK_MS * INT64_C(1000);
+    now = time_steady();
+    metric_set(METRIC_PURGE_AT, 0, time_now());
     if (step.messages) {
         metric_add(METRIC_PURGED, 0, step.messages);
         metric_set(METRIC_PURGE_TOOK, 0, now - began);
@@ -39,16 +39,16 @@ static int64_t forget(struct courier *c, int64_t at)
     return now + step.wait_ms * 1000;
 }
 
-/* Forgets some of what is done with, when it is time; answers when it is the next time. */
+/* Forgets some of what is done with, when it is (steady) time; answers when it is the next time. */
 static int64_t sweep(struct courier *c, int64_t at)
 {
     int64_t mails = 0, lines = 0;
-    if (time_now() < at)
+    if (time_steady() < at)
         return at;
     bool good = mail_purge(&c->db, &mails) == OK &&
                 (!c->config.audit_keep || audit_purge(&c->db, c->config.audit_keep, &lines) == OK);
     bool more = mails == PURGE_BATCH || lines == PURGE_BATCH;
-    return time_now() + (good && !more ? SWEEP_US : SWEEP_ON_US);
+    return time_steady() + (good && !more ? SWEEP_US : SWEEP_ON_US);
 }
 
 /* False: the callbacks' process is gone, and the service manager is to start both anew. */

@@ -69,8 +69,8 @@ static void note(struct courier *c, const struct mail *m, enum mail_state *state
     enum error e;
     while ((e = mail_finish(&c->db, m, state, reason, delay_ms)) == ERR_UNAVAILABLE && *state == MAIL_SENT) {
         if (stop_asked() && !stop_at)
-            stop_at = time_now() + NOTE_STOPPING_US;
-        if (stop_at && time_now() > stop_at)
+            stop_at = time_steady() + NOTE_STOPPING_US;
+        if (stop_at && time_steady() > stop_at)
             break;
         usleep(NOTE_AGAIN_US);
     }

@@ -56,7 +56,7 @@ static void count_busy(struct monitor *m)
 static void start_worker(struct pool *p, struct worker *w)
 {
     pid_t parent = getpid();
-    w->started = time_now();
+    w->started = time_steady();
     w->pid = fork();
     if (w->pid < 0) {
         log_event(LOG_ERROR, "fork_failed");
@@ -77,14 +77,14 @@ static void start_worker(struct pool *p, struct worker *w)
 
 static void start_missing(struct pool *p)
 {
-    for (int i = 0; i < p->count && time_now() >= p->not_before; i++)
+    for (int i = 0; i < p->count && time_steady() >= p->not_before; i++)
         if (!p->workers[i].pid)
             start_worker(p, &p->workers[i]);
     int alive = 0;
     for (int i = 0; i < p->count; i++)
         alive += p->workers[i].pid != 0;
     metric_set(METRIC_WORKERS, 0, alive);
-    p->check_monitor_at = monitor_keep(p->monitor) ? INT64_MAX : time_now() + SOON_US;
+    p->check_monitor_at = monitor_keep(p->monitor) ? INT64_MAX : time_steady() + SOON_US;
 }
 
 /* Notes every worker that has ended; false when none is left. */
@@ -100,8 +100,8 @@ static bool reap(struct pool *p, bool expected)
             w->pid = 0;
             p->busy[i] = false;
             metric_add(METRIC_WORKER_DEATHS, 0, !expected);
-            if (time_now() - w->started < SOON_US)
-                p->not_before = time_now() + BRAKE_US;
+            if (time_steady() - w->started < SOON_US)
+                p->not_before = time_steady() + BRAKE_US;
             log_event(expected ? LOG_DEBUG : LOG_WARN, "worker_ended", log_int("worker", pid),
                       log_int("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
                       log_int("code", WIFEXITED(status) ? WEXITSTATUS(status) : 0));
@@ -128,10 +128,10 @@ static int await_signal(const sigset_t *set, int64_t us)
 
 static void stop_workers(struct pool *p, const sigset_t *set)
 {
-    int64_t deadline = time_now() + GRACE_US;
+    int64_t deadline = time_steady() + GRACE_US;
     signal_workers(p, SIGTERM);
     while (reap(p, true)) {
-        int64_t left = deadline - time_now();
+        int64_t left = deadline - time_steady();
         if (left <= 0) {
             log_event(LOG_WARN, "workers_killed");
             signal_workers(p, SIGKILL);
@@ -153,27 +153,27 @@ static void reload(struct pool *p)
 /* The database was away when the pool started. False when it is back and none of ours. */
 static bool check_again(struct pool *p)
 {
-    if (p->checked || time_now() < p->check_at)
+    if (p->checked || time_steady() < p->check_at)
         return true;
     enum error e = db_check(&p->app->db, p->count, CHECK_PATIENCE_MS);
     db_release(&p->app->db); /* no worker is to inherit it */
     p->checked = e == OK;
-    p->check_at = time_now() + CHECK_US;
+    p->check_at = time_steady() + CHECK_US;
     return e != ERR_INTERNAL;
 }
 
 static void give_sign(struct pool *p)
 {
-    if (!p->watchdog || time_now() < p->sign_at)
+    if (!p->watchdog || time_steady() < p->sign_at)
         return;
     notify("WATCHDOG=1");
-    p->sign_at = time_now() + p->watchdog;
+    p->sign_at = time_steady() + p->watchdog;
 }
 
 /* Until there is something to do without a signal; -1: never. */
 static int64_t pause_us(const struct pool *p)
 {
-    int64_t now = time_now(), at = p->checked ? INT64_MAX : p->check_at;
+    int64_t now = time_steady(), at = p->checked ? INT64_MAX : p->check_at;
     if (p->check_monitor_at < at)
         at = p->check_monitor_at;
     if (p->watchdog && p->sign_at < at)

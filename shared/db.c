@@ -100,7 +100,7 @@ bool db_read_only(const PGconn *conn)
 static bool wait_for(const PGconn *conn, short events, int64_t deadline)
 {
     struct pollfd fd = {.fd = PQsocket(conn), .events = events};
-    int64_t left = deadline - time_now();
+    int64_t left = deadline - time_steady();
     return left > 0 && poll(&fd, 1, (int)(left / 1000) + 1) > 0;
 }
 
@@ -112,14 +112,14 @@ static void lost(struct db *db, const char *event, const char *reason)
     metric_add(METRIC_DB_LOSSES, 0, db->connected);
     log_event(LOG_WARN, event, log_text("reason", reason ? reason : PQerrorMessage(db->conn)));
     db_release(db);
-    db->retry_at = time_now() + (wait < RETRY_MOST_US ? wait : RETRY_MOST_US);
+    db->retry_at = time_steady() + (wait < RETRY_MOST_US ? wait : RETRY_MOST_US);
     db->failures++;
 }
 
 /* The last result of what was sent, for the caller to clear. NULL: the connection is lost. */
 static PGresult *await(struct db *db)
 {
-    int64_t deadline = time_now() + db->config->statement_timeout * INT64_C(1000) + SILENCE_US;
+    int64_t deadline = time_steady() + db->config->statement_timeout * INT64_C(1000) + SILENCE_US;
     PGresult *last = NULL, *res;
     for (;;) {
         int unsent = PQflush(db->conn);
@@ -168,7 +168,7 @@ static enum error set_up_session(struct db *db)
     if (!good)
         return ERR_UNAVAILABLE;
     db->connected = true;
-    db->connected_at = time_now();
+    db->connected_at = time_steady();
     metric_add(METRIC_DB_CONNECTS, 0, 1);
     db->failures = 0;
     return OK;
@@ -177,13 +177,13 @@ static enum error set_up_session(struct db *db)
 /* Begins to connect, or goes on with it, for as long as a request may wait for that. */
 static enum error connect_on(struct db *db)
 {
-    int64_t patience = time_now() + CONNECT_LOOK_US;
+    int64_t patience = time_steady() + CONNECT_LOOK_US;
     if (!db->conn) {
-        if (time_now() < db->retry_at)
+        if (time_steady() < db->retry_at)
             return ERR_UNAVAILABLE;
         db->conn = db_connect_start(db->config->database_url, "parley", db->turn);
-        patience = time_now() + CONNECT_WAIT_US;
-        db->give_up_at = time_now() + CONNECT_US;
+        patience = time_steady() + CONNECT_WAIT_US;
+        db->give_up_at = time_steady() + CONNECT_US;
         db->polling = PQstatus(db->conn) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
     }
     while (db->polling == PGRES_POLLING_READING || db->polling == PGRES_POLLING_WRITING) {
@@ -191,7 +191,7 @@ static enum error connect_on(struct db *db)
         if (wait_for(db->conn, db->polling == PGRES_POLLING_READING ? POLLIN : POLLOUT, until)) {
             db->polling = PQconnectPoll(db->conn);
         } else {
-            if (time_now() >= db->give_up_at)
+            if (time_steady() >= db->give_up_at)
                 lost(db, "database_unreachable", "timed out while connecting");
             return ERR_UNAVAILABLE;
         }
@@ -251,7 +251,7 @@ static enum error failure(struct db *db, const PGresult *res, const char *statem
     }
     log_event(LOG_ERROR, "statement_failed", log_text("statement", statement), log_text("sqlstate", state),
               log_text("reason", PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY)));
-    if (db_sqlstate_read_only(state) && time_now() - db->connected_at >= RETRY_MOST_US)
+    if (db_sqlstate_read_only(state) && time_steady() - db->connected_at >= RETRY_MOST_US)
         db_release(db); /* the next statement tries another, which may write */
     return db_sqlstate_error(state);
 }
@@ -301,9 +301,9 @@ static enum error run_patiently(struct db *db, enum sql sql, int patience_ms, PG
 {
     struct query q;
     enum error e;
-    int64_t deadline = time_now() + db_patience_us(db, patience_ms);
+    int64_t deadline = time_steady() + db_patience_us(db, patience_ms);
     query_init(&q, sql);
-    while ((e = db_run(db, &q, out)) == ERR_UNAVAILABLE && time_now() < deadline)
+    while ((e = db_run(db, &q, out)) == ERR_UNAVAILABLE && time_steady() < deadline)
         usleep(RETRY_LEAST_US);
     return e;
 }

@@ -13,10 +13,10 @@ struct db {
     PGconn *conn;                      /* NULL: none */
     bool connected;                    /* and set up; else connecting: */
     PostgresPollingStatusType polling; /* what that waits for */
-    int64_t give_up_at;                /* when that ends, microseconds */
+    int64_t give_up_at;                /* when that ends, in steady microseconds */
     bool ended;                        /* the server has said that it ended the session */
     bool prepared[SQL_COUNT];          /* on this connection */
-    int64_t retry_at;                  /* no attempt to connect before this time, microseconds */
+    int64_t retry_at;                  /* no attempt to connect before this steady time, microseconds */
     unsigned failures;                 /* attempts that failed in a row */
     unsigned turn;                     /* which host the next attempt begins with, where the URL names several */
     int64_t connected_at;              /* since when it is set up */

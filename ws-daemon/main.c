@@ -45,9 +45,9 @@ struct watch {
     struct monitor *monitor;
     ev_signal terminate, interrupt, hangup;
     ev_timer second, check, patience;
-    double stopped_at;
-    bool watched; /* by a service manager that wants signs of life */
-    int status;   /* to exit with */
+    double stopped_at; /* steady time */
+    bool watched;      /* by a service manager that wants signs of life */
+    int status;        /* to exit with */
 };
 
 /* Leaves once what was taken is answered, what was shown is noted (or it would be shown again) and the sockets
@@ -55,7 +55,7 @@ struct watch {
 static void leave_when_drained(struct watch *w)
 {
     struct daemon *d = w->daemon;
-    double waited = ev_now(d->loop) - w->stopped_at;
+    double waited = time_seconds() - w->stopped_at;
     if (!d->stopping)
         return;
     bool drained = !sender_backlog(d->sender) && receipts_are_written(d) && presence_has_left(d) &&
@@ -90,7 +90,7 @@ static void on_terminate(struct ev_loop *loop, ev_signal *sig, int revents)
         return;
     }
     notify("STOPPING=1");
-    w->stopped_at = ev_now(loop);
+    w->stopped_at = time_seconds();
     server_stop(w->daemon);
     presence_leave(w->daemon);
     ev_timer_stop(loop, &w->second);

@@ -4,6 +4,7 @@
 #include "ws-daemon/typing.h"
 
 #include "shared/query.h"
+#include "shared/timefmt.h"
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
 #include "ws-daemon/hub.h"
@@ -30,7 +31,7 @@ struct typist {
     struct place place;
     struct typing what;
     char *others; /* who was told: id,id,… */
-    ev_tstamp told;
+    double told;  /* steady time */
     ev_timer stop;
 };
 
@@ -138,7 +139,7 @@ static struct typist *find_place(struct conn *c, const struct place *p)
 
 static bool fresh(const struct typist *t)
 {
-    return ev_now(t->conn->daemon->loop) - t->told < REPEAT_S;
+    return time_seconds() - t->told < REPEAT_S;
 }
 
 static void started(struct conn *c, const struct place *place, const struct typing *what, const char *others)
@@ -164,7 +165,7 @@ static void started(struct conn *c, const struct place *place, const struct typi
     ev_timer_again(c->daemon->loop, &t->stop);
     if (fresh(t)) /* one that came before this one's answer */
         return;
-    t->told = ev_now(c->daemon->loop);
+    t->told = time_seconds();
     say(c->daemon, what, others);
 }
 
