@@ -88,6 +88,8 @@ static void set_up(struct post *p, const struct config *config, const char *body
     curl_easy_setopt(c, CURLOPT_FORBID_REUSE, 1L);
     curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)config->callback_timeout);
     curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S);
+    /* Or the end of one that gave up waits for the thread that still asks for its name, and all others with it. */
+    curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(c, CURLOPT_USERAGENT, "Parley-Callback/1");
     curl_easy_setopt(c, CURLOPT_POST, 1L);
     curl_easy_setopt(c, CURLOPT_POSTFIELDS, body);

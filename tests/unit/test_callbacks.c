@@ -1,11 +1,24 @@
-/* Callbacks: which addresses are public, and the signature, against the example of Standard Webhooks. */
+/* Callbacks: which addresses are public, the signature, against the example of Standard Webhooks, and a name that
+ * takes its time. */
 #include "courier/post.h"
 #include "courier/reach.h"
+#include "shared/timefmt.h"
 #include "shared/validate.h"
 #include "tests/unit/unit.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
+
+enum { NAME_S = 4 };
+
+/* libcurl's look at a name: its servers do not answer, and the system's patience ends after NAME_S. */
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **out)
+{
+    (void)name, (void)service, (void)hints, (void)out;
+    sleep(NAME_S);
+    return EAI_AGAIN;
+}
 
 static bool allows(const char *networks, const char *address)
 {
@@ -136,6 +149,41 @@ static void test_urls_are_plain_web_addresses(void **state)
             fail_msg("%s is taken", bad[i]);
 }
 
+/* It is one loop for all: a name whose servers are silent must not hold the others up. */
+static void test_a_name_that_does_not_resolve_holds_nobody_up(void **state)
+{
+    static const struct config config = {.callback_timeout = 1};
+    struct reach reach = {.count = 0};
+    struct arena a;
+    struct callback_post d = {.id = 1, .url = "http://silent.example.org/", .secret = text_of("secret")};
+    char reason[REASON_TEXT];
+    CURLM *multi = curl_multi_init();
+    CURLMsg *m = NULL;
+    int running, left;
+    double began = time_seconds(), turn = 0;
+    (void)state;
+    arena_init(&a);
+    d.change.event.kind = "member_added";
+    struct post *p = post_new(&config, &reach, &a, &d);
+    curl_multi_add_handle(multi, p->curl);
+    while (!m && time_seconds() < began + 2 * NAME_S) {
+        double turned = time_seconds();
+        curl_multi_perform(multi, &running);
+        m = curl_multi_info_read(multi, &left);
+        turn = time_seconds() - turned > turn ? time_seconds() - turned : turn;
+        curl_multi_poll(multi, NULL, 0, 50, NULL);
+    }
+    assert_non_null(m);
+    assert_int_equal(post_outcome(p, m->data.result, reason), 0);
+    double removed = time_seconds();
+    curl_multi_remove_handle(multi, p->curl);
+    post_free(p);
+    turn = time_seconds() - removed > turn ? time_seconds() - removed : turn;
+    curl_multi_cleanup(multi);
+    assert_true(turn < 0.5);
+    assert_true(time_seconds() < began + NAME_S - 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_what_is_no_network_is_refused),
         cmocka_unit_test(test_signature_is_that_of_standard_webhooks),
         cmocka_unit_test(test_urls_are_plain_web_addresses),
+        cmocka_unit_test(test_a_name_that_does_not_resolve_holds_nobody_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
