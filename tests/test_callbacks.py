@@ -218,6 +218,28 @@ def test_a_receiver_that_hangs_costs_only_itself(receiver, path, alice, group):
     receiver.held.discard(slow)
 
 
+def test_slow_receivers_take_turns_with_the_others(receiver, path, alice, group):
+    """One user's: more of them than are served at once, and each is owed more than the others would wait for."""
+    mallory, tarpit = conv_account(alice.stack), next(paths)
+    register(alice, group, receiver.url(path))
+    groups = [mallory.group() for _ in range(8)]
+    for each in groups:
+        for _ in range(10):
+            last = register(mallory, each, receiver.url(tarpit))
+    receiver.slow[tarpit] = 1
+    for n in range(8):
+        for each in groups:
+            mallory.say(each, f"message {n}")
+    eventually(lambda: len(deliveries(mallory, groups[-1], last)) == 8)     # all of that is older
+    alice.say(group, "hello")
+    start = time.monotonic()
+    receiver.expect(path, 1)
+    waited, owed = time.monotonic() - start, 640 - len(receiver.to(tarpit))
+    for each in groups:
+        mallory.delete(each)
+    assert waited < 4 and owed > 200, f"{waited:.1f} s, {owed} are owed still"
+
+
 def test_a_receiver_that_has_gone_is_posted_to_no_more(receiver, path, alice, group):
     receiver.answers[path] = [410]
     callback = register(alice, group, receiver.url(path))

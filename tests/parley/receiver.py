@@ -34,12 +34,14 @@ class Delivery:
 
 
 class Receiver:
-    """got: every POST, in order. answers: {path: [statuses to give, the last one for ever]}; others get 204."""
+    """got: every POST, in order. answers: {path: [statuses to give, the last one for ever]}; others get 204. slow:
+    {path: seconds until it answers}."""
 
     def __init__(self, host="127.0.0.1"):
-        self.got, self.answers, self.held, self.waiting = [], {}, set(), 0
+        self.got, self.answers, self.held, self.slow, self.waiting = [], {}, set(), {}, 0
         self.server = ThreadingHTTPServer((host, 0), self._handler())
         self.server.daemon_threads = True
+        self.server.socket.listen(1024)     # nobody who comes is turned away
         self.host, self.port = host, self.server.server_port
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -51,6 +53,7 @@ class Receiver:
                 receiver.waiting += 1
                 while self.path in receiver.held:
                     time.sleep(0.01)
+                time.sleep(receiver.slow.get(self.path, 0))
                 receiver.waiting -= 1
                 answers = receiver.answers.get(self.path, [204])
                 status = answers.pop(0) if len(answers) > 1 else answers[0]
