@@ -66,10 +66,13 @@ void presence_viewers_query(struct query *q, struct arena *a, const int64_t *use
     query_ints(q, a, viewers, viewer_count);
 }
 
-void presence_people_query(struct query *q, struct arena *a, const int64_t *viewers, int n)
+void presence_people_query(struct query *q, struct arena *a, const int64_t *viewers, const int64_t *after, int n,
+                           int most)
 {
     query_init(q, SQL_PRESENCE_PEOPLE);
     query_ints(q, a, viewers, n);
+    query_ints(q, a, after, n);
+    query_int(q, most);
 }
 
 void presence_pairs_result(const PGresult *res, struct arena *a, struct presence_row **out, int *count)

@@ -33,8 +33,9 @@ struct presence_row {
 /* Which of the viewers share a conversation or a contact with which of the users. */
 void presence_viewers_query(struct query *q, struct arena *a, const int64_t *users, int n, const int64_t *viewers,
                             int viewer_count);
-/* The same pairs of each viewer with everybody who is online. */
-void presence_people_query(struct query *q, struct arena *a, const int64_t *viewers, int n);
+/* The same pairs of each viewer with the next `most` who are online, behind the ids in after; sorted by both. */
+void presence_people_query(struct query *q, struct arena *a, const int64_t *viewers, const int64_t *after, int n,
+                           int most);
 void presence_pairs_result(const PGresult *res, struct arena *a, struct presence_row **out, int *count);
 
 #endif

@@ -289,15 +289,20 @@ const struct sql_statement sql_people[SQL_COUNT] = {
         "   WHERE user_high = ANY ($1::bigint[]) AND user_low = ANY ($2::bigint[])) x"
         " JOIN users u ON u.id = x.subject"},
 
-    /* viewers -> the same for everybody who is online */
+    /* The same for those who are online, the next few of each viewer: in order of their ids, so that what is
+     * shown is bounded however many there are. Each conversation gives its next few too: left to itself the
+     * planner may begin with all who are online, and look at everybody in a large group for each of them.
+     * viewers, ids after which each goes on, how many of each -> viewer, subject, the subject's created_at */
     [SQL_PRESENCE_PEOPLE] = {"presence_people",
-        "SELECT x.viewer, u.id, u.created_at FROM ("
-        "  SELECT b.viewer, b.subject FROM (SELECT DISTINCT v.viewer, m.member AS subject"
-        "        FROM unnest($1::bigint[]) v(viewer) CROSS JOIN LATERAL " MEMBERS_AROUND("v.viewer") " m"
-        "       WHERE m.member <> v.viewer OFFSET 0) b"
-        "   WHERE EXISTS (SELECT FROM online o WHERE o.user_id = b.subject)"
-        "  UNION SELECT c.viewer_id, c.other_id FROM contact_view c"
-        "   WHERE c.viewer_id = ANY ($1::bigint[])"
-        "     AND EXISTS (SELECT FROM online o WHERE o.user_id = c.other_id)) x"
-        " JOIN users u ON u.id = x.subject"},
+        "SELECT v.viewer, u.id, u.created_at FROM unnest($1::bigint[], $2::bigint[]) v(viewer, after)"
+        " CROSS JOIN LATERAL (SELECT x.subject FROM ("
+        "   SELECT b.user_id AS subject FROM participants a CROSS JOIN LATERAL ("
+        "       SELECT p.user_id FROM participants p WHERE p.conversation_id = a.conversation_id"
+        "          AND p.user_id > v.after AND p.user_id <> v.viewer"
+        "          AND EXISTS (SELECT FROM online o WHERE o.user_id = p.user_id)"
+        "        ORDER BY p.user_id LIMIT $3::bigint) b WHERE a.user_id = v.viewer"
+        "   UNION SELECT c.other_id FROM contact_view c WHERE c.viewer_id = v.viewer AND c.other_id > v.after"
+        "        AND EXISTS (SELECT FROM online o WHERE o.user_id = c.other_id)) x"
+        "   ORDER BY x.subject LIMIT $3::bigint) y"
+        " JOIN users u ON u.id = y.subject ORDER BY v.viewer, u.id"},
 };

@@ -55,6 +55,8 @@ struct conn {
     bool holding;                       /* the replay has begun: live frames are held */
     bool greeting;                      /* presence: who of its people is online is being asked */
     int64_t greeted_in;                 /* the turn in which that began, 0: not yet */
+    int64_t greeted_to;                 /* the id it has come to; INT64_MAX: the end */
+    int greeted;                        /* how many the last answer told of */
     struct typist *typists;             /* what its user is typing in */
     int typing_asked;                   /* notices of that whose way is not known yet */
     void *dialect_state;                /* the dialect's own, freed with free(3) */

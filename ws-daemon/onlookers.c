@@ -3,7 +3,8 @@
  * sockets, who of their people is online. NOTIFY is not the truth: we remember whom we were told of, and
  * compare that with the table when something may have been missed.
  * A new socket hears of everybody once: of those whose coming is told in a later turn than the one that
- * began its greeting by the news, of the others by the greeting. */
+ * began its greeting by the news, of the others by the greeting. That goes on from where it was, as often as
+ * there is room for more: with some thousands of people online it would not fit into an outbox. */
 #include "ws-daemon/onlookers.h"
 
 #include "shared/presence_store.h"
@@ -18,12 +19,14 @@
 #include <string.h>
 #include <uthash.h>
 
-/* Users of a statement; of one whose answer is pairs of them, fewer. How many they may be depends on how large
- * their groups are, so it is found out: others wait behind a statement, and one that is too slow is cut off. */
-enum { TELL_MOST = 1000, GREET_MOST = 200, LEAST = 4, FIRST = 64 };
+/* Users of a statement; of one whose answer is pairs of them, fewer, and pairs; and more than a frame takes of an
+ * outbox. How many users they may be depends on how large their groups are, so it is found out: others wait behind
+ * a statement, and one that is too slow is cut off. */
+enum { TELL_MOST = 1000, GREET_MOST = 200, PAIRS_MOST = 20000, FRAME_MOST = 256, LEAST = 4, FIRST = 64 };
 static const double QUICK_S = 0.05, SLOW_S = 0.2;
-static const int64_t NOT_YET = INT64_MAX;
+static const int64_t NOT_YET = INT64_MAX, ALL = INT64_MAX;
 static const double TURN_S = 0.04;
+static const double AGAIN_S = 1;         /* after a question that failed: it may be too much for the database */
 static const double GREET_AFTER_S = 0.1; /* a storm's news is waited for, to tell it once */
 static const double RECALL_AFTER_S = 4;  /* all daemons have registered again by then */
 
@@ -46,9 +49,11 @@ struct onlookers {
     struct daemon *daemon;
     int64_t turns;     /* so far */
     int most;          /* users of the next statement */
+    int portion;       /* people of each viewer in the last greeting */
     int tellings;      /* statements about news under way */
     bool greeting;     /* people are being asked for */
     double greeted_at; /* steady time when they began to be */
+    double again_at;   /* steady time before which nothing is asked */
     bool recalled;     /* `known` is what the table says; until then nobody is greeted */
     struct news *news;
     struct known *known;
@@ -63,22 +68,6 @@ static void soon(struct onlookers *o)
     ev_timer_start(o->daemon->loop, &o->turn);
 }
 
-/* What a statement that was sent at this time teaches. */
-static void learn(struct onlookers *o, double sent_at, bool good)
-{
-    double took = time_seconds() - sent_at;
-    if ((!good || took > SLOW_S) && o->most > LEAST)
-        o->most /= 2;
-    else if (good && took < QUICK_S && o->most < TELL_MOST)
-        o->most *= 2;
-}
-
-/* A new socket whose greeting is yet to begin. */
-static bool waits(const struct conn *c)
-{
-    return !c->greeted_in;
-}
-
 static void show(struct conn *c, const struct presence_row *row, bool online)
 {
     struct frame *f = frame_json(c->ops->presence(row->user_id, row->created_at, online));
@@ -91,9 +80,21 @@ static void show_news(struct daemon *d, const struct presence_row *row, bool onl
 {
     for (struct conn *c = hub_user(d->hub, row->viewer_id), *next; c; c = next) {
         next = c->user_next;
-        if (c->ops->presence && !waits(c) && c->greeted_in < turn)
+        if (c->ops->presence && c->greeted_in && c->greeted_in < turn)
             show(c, row, online);
     }
+}
+
+/* What a statement that was sent at this time teaches. */
+static void learn(struct onlookers *o, double sent_at, bool good)
+{
+    double now = time_seconds();
+    if (!good)
+        o->again_at = now + AGAIN_S;
+    if ((!good || now - sent_at > SLOW_S) && o->most > LEAST)
+        o->most /= 2;
+    else if (good && now - sent_at < QUICK_S && o->most < TELL_MOST)
+        o->most *= 2;
 }
 
 /* ---- what was said ---- */
@@ -255,23 +256,17 @@ static void on_viewers(void *arg, enum error e, PGresult **results, int count, c
     free(t);
 }
 
-/* Our users who can be shown news, or those with sockets to be greeted now; some may be named twice.
- * The caller frees the array. */
-static int64_t *viewers_here(struct onlookers *o, bool waiting, int *count)
+/* Our users who can be shown news; some may be named twice. The caller frees the array. */
+static int64_t *viewers_here(const struct onlookers *o, int *count)
 {
     struct daemon *d = o->daemon;
     int64_t *list = malloc(((size_t)d->conn_count + 1) * sizeof *list);
     if (!list)
         abort();
     *count = 0;
-    for (struct conn *c = d->conns; c; c = c->next) {
-        if (!c->ops || !c->ops->presence || !c->me.user_id || waits(c) != waiting)
-            continue;
-        if (!waiting || time_seconds() >= c->opened_at + GREET_AFTER_S)
+    for (struct conn *c = d->conns; c; c = c->next)
+        if (c->ops->presence && c->greeted_in)
             list[(*count)++] = c->me.user_id;
-        else
-            soon(o);
-    }
     return list;
 }
 
@@ -300,7 +295,7 @@ static void tell(struct onlookers *o, bool online)
         free(one);
     }
     if (t->count)
-        viewers = viewers_here(o, false, &count);
+        viewers = viewers_here(o, &count);
     if (count) {
         arena_init(&arena);
         presence_viewers_query(&q, &arena, t->users, t->count, viewers, count);
@@ -326,7 +321,11 @@ static void show_people(struct onlookers *o, const struct presence_row *row)
     HASH_FIND(hh, o->known, &row->user_id, sizeof row->user_id, k);
     for (struct conn *c = hub_user(o->daemon->hub, row->viewer_id), *next; c; c = next) {
         next = c->user_next;
-        if (c->greeting && k && k->told <= c->greeted_in)
+        if (!c->greeting)
+            continue;
+        c->greeted_to = row->user_id;
+        c->greeted++;
+        if (k && k->told <= c->greeted_in)
             show(c, row, true);
     }
 }
@@ -336,7 +335,9 @@ static void end_greeting(struct onlookers *o, bool told)
 {
     o->greeting = false;
     for (struct conn *c = o->daemon->conns; c; c = c->next) {
-        if (c->greeting && !told)
+        if (c->greeting && told && c->greeted < o->portion)
+            c->greeted_to = ALL;
+        else if (c->greeting && !told && !c->greeted_to)
             c->greeted_in = 0;
         c->greeting = false;
     }
@@ -350,41 +351,73 @@ static void on_people(void *arg, enum error e, PGresult **results, int count, co
     int n = 0;
     (void)count;
     (void)constraint;
+    learn(d->onlookers, d->onlookers->greeted_at, e == OK);
     arena_init(&arena);
     if (e == OK)
         presence_pairs_result(results[0], &arena, &rows, &n);
     for (int i = 0; i < n; i++)
         show_people(d->onlookers, &rows[i]);
     arena_release(&arena);
-    learn(d->onlookers, d->onlookers->greeted_at, e == OK);
     end_greeting(d->onlookers, e == OK);
     soon(d->onlookers);
 }
 
+/* A socket that is to be told of more people. */
+static bool waits(const struct conn *c)
+{
+    return c->ops->presence && (c->state == CONN_REPLAY || c->state == CONN_LIVE) && c->greeted_to != ALL;
+}
+
+/* And now is the time for it. */
+static bool is_due(const struct conn *c)
+{
+    return waits(c) && time_seconds() >= c->opened_at + GREET_AFTER_S &&
+           c->outbox.bytes <= (size_t)c->daemon->config.outbox_max / 2;
+}
+
+/* Asks for a user once at a time, and for all their sockets that have come as far as this one. */
+static bool take(struct onlookers *o, struct conn *of)
+{
+    struct conn *c;
+    for (c = hub_user(o->daemon->hub, of->me.user_id); c; c = c->user_next)
+        if (c->greeting)
+            return false;
+    for (c = hub_user(o->daemon->hub, of->me.user_id); c; c = c->user_next)
+        if (is_due(c) && c->greeted_to == of->greeted_to) {
+            c->greeting = true;
+            c->greeted = 0;
+            c->greeted_in = c->greeted_in ? c->greeted_in : o->turns;
+        }
+    return true;
+}
+
 static void greet(struct onlookers *o)
 {
-    int count = 0;
+    struct daemon *d = o->daemon;
+    int64_t viewers[GREET_MOST], after[GREET_MOST];
     struct query q;
     struct arena arena;
-    int64_t *viewers = o->greeting || !o->recalled ? NULL : viewers_here(o, true, &count);
-    int most = o->most < GREET_MOST ? o->most : GREET_MOST;
-    count = count > most ? most : count;
-    if (count) {
-        arena_init(&arena);
-        for (int i = 0; i < count; i++)
-            for (struct conn *c = hub_user(o->daemon->hub, viewers[i]); c; c = c->user_next)
-                if (c->ops->presence && waits(c)) {
-                    c->greeting = true;
-                    c->greeted_in = o->turns;
-                }
-        presence_people_query(&q, &arena, viewers, count);
-        o->greeting = true;
-        o->greeted_at = time_seconds();
-        if (pgpipe_submit(o->daemon->queries, &q, 1, on_people, o->daemon) != OK)
-            end_greeting(o, false);
-        arena_release(&arena);
-    }
-    free(viewers);
+    int count = 0, most = o->most < GREET_MOST ? o->most : GREET_MOST;
+    int room = d->config.outbox_max / 2 / FRAME_MOST;
+    if (o->greeting || !o->recalled)
+        return;
+    for (struct conn *c = d->conns; c && count < most; c = c->next)
+        if (waits(c) && !is_due(c)) {
+            soon(o);
+        } else if (waits(c) && take(o, c)) {
+            viewers[count] = c->me.user_id;
+            after[count++] = c->greeted_to;
+        }
+    if (!count)
+        return;
+    o->portion = PAIRS_MOST / count < room ? PAIRS_MOST / count : room;
+    arena_init(&arena);
+    presence_people_query(&q, &arena, viewers, after, count, o->portion);
+    o->greeting = true;
+    o->greeted_at = time_seconds();
+    if (pgpipe_submit(d->queries, &q, 1, on_people, d) != OK)
+        end_greeting(o, false);
+    arena_release(&arena);
 }
 
 /* ---- turns ---- */
@@ -395,7 +428,7 @@ static void on_turn(struct ev_loop *loop, ev_timer *w, int revents)
     (void)loop;
     (void)revents;
     o->turns++;
-    if (pgpipe_is_up(o->daemon->queries)) {
+    if (pgpipe_is_up(o->daemon->queries) && time_seconds() >= o->again_at) {
         if (!o->tellings) {
             tell(o, true);
             tell(o, false);
