@@ -1,7 +1,12 @@
-"""What a message costs must not grow with what is stored."""
+"""What a message costs must not grow with what is stored, and who has much is not to cost the others."""
+
+import time
+from contextlib import ExitStack
 
 import pytest
 
+from parley.conv import conv_account, conv_socket, id_of
+from parley.p2p import p2p_account, p2p_socket
 from parley.wait import eventually
 
 STACK = {}
@@ -54,3 +59,32 @@ def test_a_delivered_message_reads_few_rows_however_many_are_stored(stack, alice
         assert receiver.recv_json()["content"] == f"message {n}"
     after = settled(stack, STORED + 1 + SENT)
     assert after - before < MOST_ROWS * SENT
+
+
+# ---------------------------------------------------------------------- one user who asks for much
+
+def test_many_replays_of_one_user_hold_nobody_up(stack):
+    """A page of theirs costs the database much, as they are in thousands of groups; their sockets take turns."""
+    glutton, alice, bob = p2p_account(stack), conv_account(stack), conv_account(stack)
+    stack.query("""DO $$ DECLARE room bigint; BEGIN FOR n IN 1..2500 LOOP
+        INSERT INTO conversations (kind, name, owner_id) VALUES ('group', 'g', %(me)s) RETURNING id INTO room;
+        INSERT INTO participants (conversation_id, user_id, role) VALUES (room, %(me)s, 'owner');
+        PERFORM message_send((SELECT min(id) FROM sessions WHERE user_id = %(me)s), %(me)s, room, NULL, NULL, NULL,
+                             'text', 'm' || n, NULL, NULL); END LOOP; END $$""" % {"me": glutton.id})
+    first = stack.query("SELECT min(id) FROM messages WHERE sender_id = %s", glutton.id)[0][0]
+    group, waits = alice.group(bob), []
+    with ExitStack() as opened:
+        typist, watcher = opened.enter_context(conv_socket(alice)), opened.enter_context(conv_socket(bob))
+        replays = [opened.enter_context(p2p_socket(glutton, since=first)) for _ in range(20)]
+        for _ in range(5):
+            start = time.monotonic()
+            typist.tell("typing", conversation_id=id_of(group))
+            typist.tell("typing_stop", conversation_id=id_of(group))
+            watcher.until("typing_stop", timeout=30)
+            waits.append(time.monotonic() - start)
+        assert sorted(waits)[2] < 0.6, waits
+        for sock in replays:            # the turn is passed to the last of them, also by those that close
+            if sock in replays[5:-1]:
+                sock.abort()
+            else:
+                assert [f["content"] for f in sock.collect(2499, timeout=60)] == [f"m{n}" for n in range(2, 2501)]

@@ -1,6 +1,7 @@
 /* A replay covers everything up to the snapshot the feed stood at when it started; what the feed
  * hands out from then on is held. While the feed is in the middle of a large change its position is
- * between two snapshots, so a replay waits until it is through. */
+ * between two snapshots, so a replay waits until it is through. A page may cost the database some tenths of a
+ * second, and all questions share a connection: the sockets of one user take turns. */
 #include "ws-daemon/replay.h"
 
 #include "shared/event_store.h"
@@ -10,6 +11,7 @@
 #include "ws-daemon/daemon.h"
 #include "ws-daemon/dialect.h"
 #include "ws-daemon/feed.h"
+#include "ws-daemon/hub.h"
 #include "ws-daemon/pgpipe.h"
 
 #include <stdlib.h>
@@ -92,13 +94,48 @@ static int show_page(struct conn *c, const PGresult *res)
     return known ? count : -1;
 }
 
+/* Is a page under way for another socket of the user? */
+static bool another_asks(const struct conn *c)
+{
+    for (struct conn *o = hub_user(c->daemon->hub, c->me.user_id); o; o = o->user_next)
+        if (o != c && o->replay && o->replay->asking)
+            return true;
+    return false;
+}
+
+/* Also of one that is closing, or gone, meanwhile. */
+static void answered(struct conn *c)
+{
+    if (c->replay)
+        c->replay->asking = false;
+}
+
+/* Those from here on that have nothing to write, whose end would wake them; true: one of them asks now. */
+static bool go_on(struct conn *from)
+{
+    for (struct conn *c = from; c; c = c->user_next) {
+        if (outbox_is_empty(&c->outbox))
+            replay_continue(c);
+        if (c->replay && c->replay->asking)
+            return true;
+    }
+    return false;
+}
+
+/* A page of c's is through, be it gone or not: it is the turn of the user's next socket. */
+static void pass_turn(const struct conn *c)
+{
+    if (!go_on(c->user_next))
+        go_on(hub_user(c->daemon->hub, c->me.user_id));
+}
+
 static void on_page(void *arg, enum error e, PGresult **results, int count, const char *constraint)
 {
     struct conn *c = arg;
     (void)count;
     (void)constraint;
+    answered(c);
     if (c->state == CONN_REPLAY) {
-        c->replay->asking = false;
         int shown = e == OK ? show_page(c, results[0]) : 0;
         if (e != OK)
             conn_close(c, ERR_GOING_AWAY); /* it cannot be live without what it missed: come again */
@@ -107,6 +144,7 @@ static void on_page(void *arg, enum error e, PGresult **results, int count, cons
         else if (shown < PAGE && c->state == CONN_REPLAY)
             finish(c);
     }
+    pass_turn(c);
     conn_unref(c);
 }
 
@@ -170,13 +208,13 @@ static void on_changes(void *arg, enum error e, PGresult **results, int count, c
     struct event_page page;
     (void)count;
     (void)constraint;
+    answered(c);
     arena_init(&a);
     if (c->state == CONN_REPLAY) {
-        bool answered = e == OK;
-        c->replay->asking = false;
-        if (answered)
+        bool good = e == OK;
+        if (good)
             e = events_result(results[0], &a, &c->replay->at, &(struct event_filter){0}, PAGE, &page);
-        if (!answered)
+        if (!good)
             conn_close(c, ERR_GOING_AWAY);
         else if (e != OK)
             refuse(c, error_sentence(e));
@@ -186,6 +224,7 @@ static void on_changes(void *arg, enum error e, PGresult **results, int count, c
             replay_continue(c); /* nothing may be on its way, whose end would wake us */
     }
     arena_release(&a);
+    pass_turn(c);
     conn_unref(c);
 }
 
@@ -206,7 +245,7 @@ void replay_continue(struct conn *c)
     struct arena a;
     struct position from;
     struct replay *r = c->replay;
-    if (c->state != CONN_REPLAY || !r || r->asking || !r->until)
+    if (c->state != CONN_REPLAY || !r || r->asking || !r->until || another_asks(c))
         return;
     arena_init(&a);
     if (r->at.seen)
@@ -215,8 +254,8 @@ void replay_continue(struct conn *c)
         since_query(&q, c, r);
     else
         pending_query(&q, c->me.user_id, r->until, r->after, PAGE, c->ops->groups);
-    r->asking = true;
-    if (pgpipe_submit(c->daemon->queries, &q, 1, r->at.seen ? on_changes : on_page, conn_ref(c)) != OK) {
+    r->asking = pgpipe_submit(c->daemon->queries, &q, 1, r->at.seen ? on_changes : on_page, conn_ref(c)) == OK;
+    if (!r->asking) {
         conn_unref(c);
         conn_close(c, ERR_GOING_AWAY);
     }
@@ -229,10 +268,10 @@ static void on_present(void *arg, enum error e, PGresult **results, int count, c
     struct arena arena;
     (void)count;
     (void)constraint;
+    answered(c);
     arena_init(&arena);
     if (c->state == CONN_REPLAY && e == OK) {
         struct row r = row_at(results[0], 0, &arena);
-        c->replay->asking = false;
         if (!(c->replay->until = strdup(row_text(&r))))
             abort();
         replay_continue(c);
@@ -240,6 +279,7 @@ static void on_present(void *arg, enum error e, PGresult **results, int count, c
         conn_close(c, ERR_GOING_AWAY);
     }
     arena_release(&arena);
+    pass_turn(c);
     conn_unref(c);
 }
 
@@ -252,8 +292,8 @@ static void begin_at_present(struct conn *c)
         return;
     query_init(&q, SQL_FEED_START);
     c->holding = true;
-    c->replay->asking = true;
-    if (pgpipe_submit(c->daemon->queries, &q, 1, on_present, conn_ref(c)) != OK) {
+    c->replay->asking = pgpipe_submit(c->daemon->queries, &q, 1, on_present, conn_ref(c)) == OK;
+    if (!c->replay->asking) {
         conn_unref(c);
         conn_close(c, ERR_GOING_AWAY);
     }
