@@ -75,6 +75,7 @@ static void on_second(struct ev_loop *loop, ev_timer *timer, int revents)
     monitor_keep(w->monitor);
     server_sweep(w->daemon);
     revoked_forget(w->daemon->revoked, time_seconds());
+    tokens_forget(w->daemon, time_seconds());
     leave_when_drained(w);
 }
 

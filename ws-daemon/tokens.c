@@ -12,14 +12,18 @@
 #include <time.h>
 #include <uthash.h>
 
+static const double FORGET_EVERY_S = 60;
+
 struct entry {
     struct token_identity token;
+    bool over;     /* it was of no use when we last looked */
     int64_t noted; /* when its use was last written down, microseconds */
     UT_hash_handle hh, by_number;
 };
 
 struct tokens {
     struct entry *by_hash, *by_number;
+    double forget_at; /* steady time of the next look for those that are of no use */
 };
 
 struct tokens *tokens_new(void)
@@ -105,6 +109,36 @@ void tokens_ended(struct tokens *t, int64_t session_id)
     struct entry *e = find_number(t, session_id);
     if (e)
         e->token.revoked = true; /* it stays: should its user be disabled, that is what they are told */
+}
+
+/* Of use is one that is good, or whose user is disabled, which they are to be told. That is known from the feed a
+ * moment after the token's end, so none goes at the first look. */
+static bool of_use(const struct daemon *d, const struct entry *e)
+{
+    if (e->token.who.expires <= (int64_t)time(NULL))
+        return false;
+    return !e->token.revoked || revoked_check(d->revoked, &e->token.who) == ERR_DISABLED;
+}
+
+void tokens_forget(struct daemon *d, double now)
+{
+    struct tokens *t = d->tokens;
+    struct entry *e, *next;
+    if (now < t->forget_at)
+        return;
+    t->forget_at = now + FORGET_EVERY_S;
+    HASH_ITER (hh, t->by_hash, e, next) {
+        bool over = !of_use(d, e);
+        if (over && e->over)
+            drop(t, e);
+        else
+            e->over = over;
+    }
+}
+
+int tokens_count(const struct tokens *t)
+{
+    return (int)HASH_COUNT(t->by_hash);
 }
 
 static void note_use(struct daemon *d, struct entry *e)

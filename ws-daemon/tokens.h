@@ -26,5 +26,9 @@ void tokens_loaded(struct tokens *t, const PGresult *res);
 void tokens_made(struct daemon *d, int64_t token);
 /* A session has ended, which may be a token's. */
 void tokens_ended(struct tokens *t, int64_t session_id);
+/* Once a second; now: a steady time. Forgets those that have been revoked or have expired. */
+void tokens_forget(struct daemon *d, double now);
+/* For tests: how many are kept. */
+int tokens_count(const struct tokens *t);
 
 #endif
