@@ -41,11 +41,11 @@ static void test_what_is_good_no_more_is_forgotten(void **state)
     struct daemon d = {.config = {.access_ttl = 60, .access_ttl_v1 = 60}};
     struct identity who;
     PGresAttDesc columns[COLUMNS];
+    char name[] = "column";
     PGresult *res = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
     (void)state;
-    memset(columns, 0, sizeof columns);
     for (int i = 0; i < COLUMNS; i++)
-        columns[i] = (PGresAttDesc){.name = (char[]){"c"}, .format = 1};
+        columns[i] = (PGresAttDesc){.name = name, .format = 1};
     assert_true(PQsetResultAttrs(res, COLUMNS, columns));
     put_token(res, 0, USER, 3600);
     put_token(res, 1, USER, 3600);
