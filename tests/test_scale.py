@@ -1,6 +1,8 @@
 """What a message costs must not grow with what is stored, and who has much is not to cost the others."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -63,28 +65,63 @@ def test_a_delivered_message_reads_few_rows_however_many_are_stored(stack, alice
 
 # ---------------------------------------------------------------------- one user who asks for much
 
-def test_many_replays_of_one_user_hold_nobody_up(stack):
-    """A page of theirs costs the database much, as they are in thousands of groups; their sockets take turns."""
-    glutton, alice, bob = p2p_account(stack), conv_account(stack), conv_account(stack)
+@pytest.fixture(scope="module")
+def glutton(stack):
+    """One in thousands of groups, and their first message; a page of a replay costs the database much."""
+    user = p2p_account(stack)
     stack.query("""DO $$ DECLARE room bigint; BEGIN FOR n IN 1..2500 LOOP
         INSERT INTO conversations (kind, name, owner_id) VALUES ('group', 'g', %(me)s) RETURNING id INTO room;
         INSERT INTO participants (conversation_id, user_id, role) VALUES (room, %(me)s, 'owner');
         PERFORM message_send((SELECT min(id) FROM sessions WHERE user_id = %(me)s), %(me)s, room, NULL, NULL, NULL,
-                             'text', 'm' || n, NULL, NULL); END LOOP; END $$""" % {"me": glutton.id})
-    first = stack.query("SELECT min(id) FROM messages WHERE sender_id = %s", glutton.id)[0][0]
+                             'text', 'm' || n, NULL, NULL); END LOOP; END $$""" % {"me": user.id})
+    return user, stack.query("SELECT min(id) FROM messages WHERE sender_id = %s", user.id)[0][0]
+
+
+def seconds_to_tell(stack):
+    """How long others wait for what is asked on the same connection to the database, five times; sorted."""
+    alice, bob = conv_account(stack), conv_account(stack)
     group, waits = alice.group(bob), []
-    with ExitStack() as opened:
-        typist, watcher = opened.enter_context(conv_socket(alice)), opened.enter_context(conv_socket(bob))
-        replays = [opened.enter_context(p2p_socket(glutton, since=first)) for _ in range(20)]
+    with conv_socket(alice) as typist, conv_socket(bob) as watcher:
         for _ in range(5):
             start = time.monotonic()
             typist.tell("typing", conversation_id=id_of(group))
             typist.tell("typing_stop", conversation_id=id_of(group))
             watcher.until("typing_stop", timeout=30)
             waits.append(time.monotonic() - start)
-        assert sorted(waits)[2] < 0.6, waits
-        for sock in replays:            # the turn is passed to the last of them, also by those that close
+    return sorted(waits)
+
+
+def test_many_replays_of_one_user_hold_nobody_up(stack, glutton):
+    """Their sockets take turns, and the turn is passed to the last of them, also by those that close."""
+    user, first = glutton
+    with ExitStack() as opened:
+        replays = [opened.enter_context(p2p_socket(user, since=first)) for _ in range(20)]
+        waits = seconds_to_tell(stack)
+        assert waits[2] < 0.6, waits
+        for sock in replays:
             if sock in replays[5:-1]:
                 sock.abort()
             else:
                 assert [f["content"] for f in sock.collect(2499, timeout=60)] == [f"m{n}" for n in range(2, 2501)]
+
+
+def test_who_asks_and_leaves_holds_nobody_up(stack, glutton):
+    """The page is on its way when the socket is gone: there are never many of those."""
+    user, first = glutton
+    over = threading.Event()
+
+    def come_and_go():
+        while not over.is_set():
+            p2p_socket(user, since=first).abort()
+    with ThreadPoolExecutor(8) as pool:
+        comers = [pool.submit(come_and_go) for _ in range(8)]
+        try:
+            time.sleep(2)               # when nobody counts them, they come twenty times as fast as they are answered
+            waits = seconds_to_tell(stack)
+        finally:
+            over.set()
+        for comer in comers:
+            comer.result()
+    assert waits[2] < 4, waits
+    with p2p_socket(user, since=first) as sock:
+        assert sock.recv_json()["content"] == "m2"

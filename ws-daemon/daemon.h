@@ -19,6 +19,7 @@ struct onlookers;
 struct posts;
 struct presence;
 struct receipts;
+struct replay;
 struct revoked;
 struct sender;
 struct tokens;
@@ -47,6 +48,8 @@ struct daemon {
     struct revoked *revoked;     /* sessions and users whose tokens are good no more */
     struct tokens *tokens;       /* those of scripts */
     struct addresses *addresses; /* where sockets come from */
+    struct replay *replays;      /* that wait for their turn */
+    int replay_pages;            /* of them under way, also for sockets that are gone */
     struct conn *conns;          /* every socket */
     int conn_count;
     size_t outbox_bytes; /* waiting for all of them */

@@ -1,7 +1,7 @@
 /* A replay covers everything up to the snapshot the feed stood at when it started; what the feed
  * hands out from then on is held. While the feed is in the middle of a large change its position is
  * between two snapshots, so a replay waits until it is through. A page may cost the database some tenths of a
- * second, and all questions share a connection: the sockets of one user take turns. */
+ * second, and all questions share a connection: a few pages are under way at a time, one of each user. */
 #include "ws-daemon/replay.h"
 
 #include "shared/event_store.h"
@@ -16,8 +16,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
-enum { PAGE = 200 };
+enum { PAGE = 200, PAGES_MOST = 4 }; /* messages of a page, pages under way */
 
 struct replay {
     struct ref since;   /* id 0: none; what was never delivered to the user (p2p), or since the cursor: */
@@ -26,11 +27,16 @@ struct replay {
     char *until;        /* the feed's position at the start; NULL: waits for the feed */
     int64_t after;
     bool asking; /* a page is under way */
+    bool queued; /* or waits for its turn */
+    struct conn *conn;
+    struct replay *prev, *next; /* in the queue */
 };
 
 void replay_free(struct conn *c)
 {
     if (c->replay) {
+        if (c->replay->queued)
+            DL_DELETE(c->daemon->replays, c->replay);
         arena_release(&c->replay->place);
         free(c->replay->until);
     }
@@ -103,30 +109,29 @@ static bool another_asks(const struct conn *c)
     return false;
 }
 
-/* Also of one that is closing, or gone, meanwhile. */
-static void answered(struct conn *c)
+static void ask(struct conn *c);
+
+/* Whose turn it is. */
+static void pump(struct daemon *d)
 {
+    struct replay *r, *next;
+    DL_FOREACH_SAFE (d->replays, r, next) {
+        if (d->replay_pages >= PAGES_MOST)
+            return;
+        if (another_asks(r->conn))
+            continue;
+        DL_DELETE(d->replays, r);
+        r->queued = false;
+        ask(r->conn);
+    }
+}
+
+/* Also of one that is closing, or gone, meanwhile. */
+static void answered(struct conn *c, bool page)
+{
+    c->daemon->replay_pages -= page;
     if (c->replay)
         c->replay->asking = false;
-}
-
-/* Those from here on that have nothing to write, whose end would wake them; true: one of them asks now. */
-static bool go_on(struct conn *from)
-{
-    for (struct conn *c = from; c; c = c->user_next) {
-        if (outbox_is_empty(&c->outbox))
-            replay_continue(c);
-        if (c->replay && c->replay->asking)
-            return true;
-    }
-    return false;
-}
-
-/* A page of c's is through, be it gone or not: it is the turn of the user's next socket. */
-static void pass_turn(const struct conn *c)
-{
-    if (!go_on(c->user_next))
-        go_on(hub_user(c->daemon->hub, c->me.user_id));
 }
 
 static void on_page(void *arg, enum error e, PGresult **results, int count, const char *constraint)
@@ -134,7 +139,7 @@ static void on_page(void *arg, enum error e, PGresult **results, int count, cons
     struct conn *c = arg;
     (void)count;
     (void)constraint;
-    answered(c);
+    answered(c, true);
     if (c->state == CONN_REPLAY) {
         int shown = e == OK ? show_page(c, results[0]) : 0;
         if (e != OK)
@@ -144,7 +149,7 @@ static void on_page(void *arg, enum error e, PGresult **results, int count, cons
         else if (shown < PAGE && c->state == CONN_REPLAY)
             finish(c);
     }
-    pass_turn(c);
+    pump(c->daemon);
     conn_unref(c);
 }
 
@@ -208,7 +213,7 @@ static void on_changes(void *arg, enum error e, PGresult **results, int count, c
     struct event_page page;
     (void)count;
     (void)constraint;
-    answered(c);
+    answered(c, true);
     arena_init(&a);
     if (c->state == CONN_REPLAY) {
         bool good = e == OK;
@@ -224,7 +229,7 @@ static void on_changes(void *arg, enum error e, PGresult **results, int count, c
             replay_continue(c); /* nothing may be on its way, whose end would wake us */
     }
     arena_release(&a);
-    pass_turn(c);
+    pump(c->daemon);
     conn_unref(c);
 }
 
@@ -239,13 +244,13 @@ static void since_query(struct query *q, const struct conn *c, const struct repl
     query_bool(q, !c->ops->groups);
 }
 
-void replay_continue(struct conn *c)
+static void ask(struct conn *c)
 {
     struct query q;
     struct arena a;
     struct position from;
     struct replay *r = c->replay;
-    if (c->state != CONN_REPLAY || !r || r->asking || !r->until || another_asks(c))
+    if (c->state != CONN_REPLAY)
         return;
     arena_init(&a);
     if (r->at.seen)
@@ -255,11 +260,23 @@ void replay_continue(struct conn *c)
     else
         pending_query(&q, c->me.user_id, r->until, r->after, PAGE, c->ops->groups);
     r->asking = pgpipe_submit(c->daemon->queries, &q, 1, r->at.seen ? on_changes : on_page, conn_ref(c)) == OK;
-    if (!r->asking) {
+    if (r->asking) {
+        c->daemon->replay_pages++;
+    } else {
         conn_unref(c);
         conn_close(c, ERR_GOING_AWAY);
     }
     arena_release(&a);
+}
+
+void replay_continue(struct conn *c)
+{
+    struct replay *r = c->replay;
+    if (c->state != CONN_REPLAY || !r || r->asking || !r->until || r->queued)
+        return;
+    r->queued = true;
+    DL_APPEND(c->daemon->replays, r);
+    pump(c->daemon);
 }
 
 static void on_present(void *arg, enum error e, PGresult **results, int count, const char *constraint)
@@ -268,7 +285,7 @@ static void on_present(void *arg, enum error e, PGresult **results, int count, c
     struct arena arena;
     (void)count;
     (void)constraint;
-    answered(c);
+    answered(c, false);
     arena_init(&arena);
     if (c->state == CONN_REPLAY && e == OK) {
         struct row r = row_at(results[0], 0, &arena);
@@ -279,7 +296,7 @@ static void on_present(void *arg, enum error e, PGresult **results, int count, c
         conn_close(c, ERR_GOING_AWAY);
     }
     arena_release(&arena);
-    pass_turn(c);
+    pump(c->daemon);
     conn_unref(c);
 }
 
@@ -329,6 +346,7 @@ void replay_start(struct conn *c)
     c->since = NULL;
     conn_set_state(c, CONN_REPLAY);
     c->replay = r;
+    r->conn = c;
     if (!good) {
         refuse(c, c->ops->integers ? "since has to be the integer id of a message, or a cursor"
                                    : "since has to be the UUID of a message, or a cursor");
