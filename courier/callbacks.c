@@ -140,9 +140,8 @@ static void look(struct callbacks *c)
         c->look_at = now + LOOK_MS / 1e3;
         c->more = true;
     }
-    if (now >= c->sweep_at) {
+    if (now >= c->sweep_at)
         c->sweep_at = now + (callbacks_purge(&c->db, &gone) != OK || gone == PURGE_BATCH ? SWEEP_ON_S : SWEEP_S);
-    }
     while (c->more && !stop_asked())
         c->more = send_next(c);
 }

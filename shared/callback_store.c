@@ -89,17 +89,12 @@ enum error callback_deliveries(struct db *db, struct arena *a, const struct call
     return outcome_list(db, &q, a, delivery_read, sizeof **out, out, count);
 }
 
-static void count_read(struct row *r, void *out)
-{
-    *(int64_t *)out = row_int(r);
-}
-
 enum error callback_redeliver(struct db *db, const struct callback_ref *at, int64_t *count)
 {
     struct query q;
     at_query(&q, SQL_CALLBACK_REDELIVER, at);
     query_caller(&q, &at->from);
-    return outcome_row(db, &q, NULL, count_read, count);
+    return outcome_row(db, &q, NULL, int_row, count);
 }
 
 /* ---- the courier ---- */

@@ -26,14 +26,9 @@ enum error db_row(struct db *db, const struct query *q, struct arena *a, row_rea
     return e;
 }
 
-static void int_read(struct row *r, void *out)
-{
-    *(int64_t *)out = row_int(r);
-}
-
 enum error db_int(struct db *db, const struct query *q, int64_t *out)
 {
-    return db_row(db, q, NULL, int_read, out, ERR_INTERNAL);
+    return db_row(db, q, NULL, int_row, out, ERR_INTERNAL);
 }
 
 static void bool_read(struct row *r, void *out)

@@ -143,6 +143,11 @@ int64_t row_int(struct row *r)
     return (int64_t)be64toh(n);
 }
 
+void int_row(struct row *r, void *out)
+{
+    *(int64_t *)out = row_int(r);
+}
+
 bool row_bool(struct row *r)
 {
     const char *byte = fixed(r, 1);

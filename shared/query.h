@@ -56,6 +56,7 @@ bool row_is_null(const struct row *r); /* looks, does not move on */
 
 /* Reads an element of a list from the next columns. */
 typedef void row_reader(struct row *r, void *out);
+void int_row(struct row *r, void *out); /* row_int(), to an int64_t */
 /* Makes a list in the arena of a result's rows from column `first` on. *out, a pointer to elements of
  * `size` bytes. A row that is NULL there has none. */
 void rows_read(const PGresult *result, int first, struct arena *a, row_reader *read, size_t size, void *out,

@@ -167,10 +167,7 @@ static bool write_head(struct watcher *w)
     }
     head_add(&h, "cache-control:", "no-store");
     head_add(&h, "x-accel-buffering:", "no"); /* to a proxy in between */
-    if (*w->challenge)
-        head_add(&h, "www-authenticate:", w->challenge);
-    if (w->status == 429 || w->status == 503)
-        head_add(&h, "retry-after:", "1");
+    head_add_refusal(&h, w->status, w->challenge);
     add_cors(&h, w);
     w->headed = true;
     metric_request(0, w->status, -1); /* how long it waited says nothing */

@@ -15,6 +15,14 @@ void head_add(struct head *h, const char *name, const char *value)
                                                       (int)strlen(value), &h->at, h->end);
 }
 
+void head_add_refusal(struct head *h, int status, const char *challenge)
+{
+    if (*challenge)
+        head_add(h, "www-authenticate:", challenge);
+    if (status == 429 || status == 503)
+        head_add(h, "retry-after:", "1");
+}
+
 bool head_send(struct head *h)
 {
     return h->good && !lws_finalize_write_http_header(h->wsi, h->start, &h->at, h->end);

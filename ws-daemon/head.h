@@ -20,6 +20,9 @@ void head_begin(struct head *h, struct lws *wsi, unsigned char *start, unsigned 
 /* name is in lower case and ends with a colon. */
 void head_add(struct head *h, const char *name, const char *value);
 
+/* What goes with the status of an error: its challenge ("": none), and when to try again. */
+void head_add_refusal(struct head *h, int status, const char *challenge);
+
 /* Ends the head and sends it. False when it had no room, or nobody is there: the connection has to end. */
 bool head_send(struct head *h);
 

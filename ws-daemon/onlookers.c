@@ -48,7 +48,7 @@ struct known {
 struct onlookers {
     struct daemon *daemon;
     int64_t turns;     /* so far */
-    int most;          /* users of the next statement */
+    int most;          /* users of the next statement, at most TELL_MOST */
     int portion;       /* people of each viewer in the last greeting */
     int tellings;      /* statements about news under way */
     bool greeting;     /* people are being asked for */
@@ -91,10 +91,10 @@ static void learn(struct onlookers *o, double sent_at, bool good)
     double now = time_seconds();
     if (!good)
         o->again_at = now + AGAIN_S;
-    if ((!good || now - sent_at > SLOW_S) && o->most > LEAST)
-        o->most /= 2;
-    else if (good && now - sent_at < QUICK_S && o->most < TELL_MOST)
-        o->most *= 2;
+    if (!good || now - sent_at > SLOW_S)
+        o->most = o->most / 2 > LEAST ? o->most / 2 : LEAST;
+    else if (now - sent_at < QUICK_S)
+        o->most = o->most * 2 < TELL_MOST ? o->most * 2 : TELL_MOST;
 }
 
 /* ---- what was said ---- */
@@ -285,7 +285,7 @@ static void tell(struct onlookers *o, bool online)
     t->turn = o->turns;
     t->online = online;
     HASH_ITER (hh, o->news, one, next) {
-        if (one->online != online || t->count == TELL_MOST || t->count >= o->most)
+        if (one->online != online || t->count == o->most)
             continue;
         t->users[t->count++] = one->id;
         HASH_FIND(hh, o->known, &one->id, sizeof one->id, k);

@@ -37,7 +37,7 @@ struct presence {
     bool busy;         /* a statement about people is under way */
     double again_at;   /* steady time before which none is tried, as the last one failed; 0: now */
     bool registering, left;
-    bool steady;     /* the last beat was heard: those of others would be too */
+    bool steady; /* the last beat was heard: those of others would be too */
     struct person *people;
     ev_timer turn, beat;
 };

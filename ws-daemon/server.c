@@ -131,17 +131,13 @@ static int refuse(struct lws *wsi, enum error e)
     size_t len;
     const char *body = json_object_to_json_string_length(problem,
                                                          JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
-    const char *challenge = view_challenge(e);
     struct head h;
     char request_id[33];
     find_request_id(wsi, request_id, sizeof request_id);
     metric_error(e);
     log_event(LOG_INFO, "socket_refused", log_text("request_id", request_id), log_text("code", error_code(e)));
     head_begin(&h, wsi, buffer + LWS_PRE, buffer + sizeof buffer, error_status(e), "application/problem+json", len);
-    if (*challenge)
-        head_add(&h, "www-authenticate:", challenge);
-    if (error_status(e) == 503 || error_status(e) == 429)
-        head_add(&h, "retry-after:", "1");
+    head_add_refusal(&h, error_status(e), view_challenge(e));
     if (e == ERR_UPGRADE) /* RFC 9110, 15.5.22 */
         head_add(&h, "upgrade:", "websocket");
     if (head_send(&h)) {
