@@ -101,19 +101,19 @@ def test_sockets_are_counted_by_dialect_and_by_why_they_closed(stack, alice):
 
 
 def test_frames_and_messages_over_sockets_are_counted(stack, alice, bob):
-    names = ["parley_frames_received_total", "parley_frames_sent_total", "parley_messages_sent_total",
-             "parley_message_delivery_seconds_count", "parley_feed_changes_total"]
+    received, sent, messages, delivered = names = [
+        "parley_frames_received_total", "parley_frames_sent_total", "parley_messages_sent_total",
+        "parley_message_delivery_seconds_count"]
     with DmSocket(stack, alice.token) as here, DmSocket(stack, bob.token) as there:
         watch = Watch(stack, *names, services=["ws-daemon"])
+        changes = Watch(stack, "parley_feed_changes_total", services=["ws-daemon"])
         for i in range(5):
             here.exchange(bob, f"n{i}", client_msg_id=f"s{i}")
         there.collect(5)
         here.exchange(bob, "n0", client_msg_id="s0")        # the first result again
         assert "error" in here.exchange(alice, "to myself")
-        received, sent, messages, delivered, changes = ((name, "") for name in names)
-        eventually(lambda: watch.moved().get(changes, 0) >= 5)      # receipts are among them
-        moved = watch.moved()
-        assert [moved.get(key) for key in (received, sent, messages, delivered)] == [7, 12, 5, 5]
+        expect(watch, [(received, "", 7), (sent, "", 12), (messages, "", 5), (delivered, "", 5)])
+        eventually(lambda: changes.moved().get(("parley_feed_changes_total", ""), 0) >= 5)      # receipts are among them
 
 
 def test_every_limit_that_is_hit_is_counted(stack, alice, bob, connect):
@@ -125,7 +125,7 @@ def test_every_limit_that_is_hit_is_counted(stack, alice, bob, connect):
         connect(bob)
     connect(bob).expect_close(4010)
     flood = connect(alice)
-    for i in range(BURST + 1):
+    for i in range(3 * BURST):          # more than a slow machine's seconds give back
         flood.say(bob, f"n{i}")
     flood.expect_close(4009)
     expect(watch, [(limits, 'limit="body_size"', 1), (limits, 'limit="sockets_per_user"', 1), (limits, 'limit="frame_rate"', 1)])
@@ -161,9 +161,9 @@ def test_messages_deleted_because_of_their_age_are_counted(stack, alice, bob):
     stack.query("UPDATE messages SET created_at = created_at - interval '10 days' WHERE id = ANY (%s)", sent)
     stack.query("SELECT retention_set(conversation_id, NULL, 5) FROM messages WHERE id = %s", sent[0])
     eventually(lambda: watch.moved() == {("parley_retention_deleted_total", ""): 3}, 20)
-    assert 0 < value(stack, "courier", "parley_retention_run_duration_seconds") < 5
+    eventually(lambda: 0 < value(stack, "courier", "parley_retention_run_duration_seconds") < 60)
     looked = value(stack, "courier", "parley_retention_run_timestamp_seconds")
-    assert time.time() - 15 < looked <= time.time()
+    assert time.time() - 60 < looked <= time.time()
     eventually(lambda: value(stack, "courier", "parley_retention_run_timestamp_seconds") > looked, 15, "it goes on looking")
 
 
@@ -324,12 +324,12 @@ def test_ready_is_red_while_postgresql_is_stopped(stack):
         assert [value(stack, service, "parley_ready") for service in SERVICES] == [0] * 4
         body = ask(stack, "fcgi-app", "/readyz")[2]
         assert '"code":"unavailable"' in body and "the database does not answer" in body
-        assert value(stack, "ws-daemon", "parley_database_up") == 0 == value(stack, "ws-daemon", "parley_listen_up")
+        eventually(lambda: value(stack, "ws-daemon", "parley_database_up") == 0 == value(stack, "ws-daemon", "parley_listen_up"))
     finally:
         control(stack, "postgres", "-wu", "-T", "20000", "-u")
     eventually(lambda: lights(stack, "/readyz") == [200] * 4, 15, "all are green again")
-    assert [value(stack, service, "parley_ready") for service in SERVICES] == [1] * 4
-    assert value(stack, "ws-daemon", "parley_database_losses_total") >= 4
+    eventually(lambda: [value(stack, service, "parley_ready") for service in SERVICES] == [1] * 4)
+    eventually(lambda: value(stack, "ws-daemon", "parley_database_losses_total") >= 4)
 
 
 def test_a_daemon_that_stands_still_is_not_healthy(stack):
@@ -371,8 +371,7 @@ def test_ready_is_red_while_listen_is_down_alone(stack, separate_listener, alice
 
 
 def test_the_heartbeats_way_is_measured(stack):
-    eventually(lambda: value(stack, "ws-daemon", "parley_notify_lag_seconds") > 0, 12)
-    assert value(stack, "ws-daemon", "parley_notify_lag_seconds") < 2
+    eventually(lambda: 0 < value(stack, "ws-daemon", "parley_notify_lag_seconds") < 2, 20)
 
 
 def test_a_daemon_that_stops_is_not_ready_while_its_clients_leave(stack, alice):

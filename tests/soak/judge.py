@@ -1,14 +1,19 @@
 """From series to a verdict: a straight line through each, and how far it rises over the whole run."""
 
+from collections import defaultdict
+
 #: what: (unit, share of the mean and absolute value that a rise may have whatever the line says, scale)
 #: Noise has a slope too: a page here, a client more or less at the moment of the sample.
 TOLERANCES = {
     "memory": ("kB", 0.05, 512),
-    "descriptors": ("", 0.1, 6),            # a visitor has four at nginx
+    "descriptors": ("", 0.0, 4),            # a visitor has four at nginx
     "connections": ("", 0.0, 2),
     "table": ("kB", 0.05, 64),
     "row": ("bytes", 0.05, 16),
 }
+#: Of these the lowest of each minute is judged: clients who wait, because the machine stands still, have them open, and
+#: give them back; what is lost is missing at the quietest moment too.
+GIVEN_BACK = ("descriptors", "connections")
 NEVER_JUDGED = {"rss": "kB", "dead": "rows", "stolen": "%"}    # printed for whoever wants to see
 WITHIN = 1.2                                # the last minute's p99 over the first's
 KINDS = ("send", "read", "connect", "delivery", "probe")
@@ -22,8 +27,19 @@ def slope(points):
     return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread else 0.0
 
 
+def lowest(points):
+    """One point a minute, or of each third of a run that is shorter than three."""
+    last = points[-1][0]
+    span, parts = min(60, last / 3), defaultdict(list)
+    for at, value in points:
+        parts[min(at // span, round(last / span) - 1)].append((value, at))
+    return [(at, value) for value, at in map(min, parts.values())]
+
+
 def judge_series(what, points):
     """(slope a minute, rise over the run, what it may be, whether it is flat)"""
+    if what in GIVEN_BACK:
+        points = lowest(points)
     per_second = slope(points)
     rise = per_second * (points[-1][0] - points[0][0])
     if what in NEVER_JUDGED:
