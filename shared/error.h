@@ -74,7 +74,7 @@
       "you have as many tokens as a user may have; revoke one")                                    \
     X(CALLBACK_DISABLED, 409, 0, "callback_disabled", "this callback is disabled; enable it first")   \
     X(TOO_MANY_CALLBACKS, 409, 0, "too_many_callbacks",                                            \
-      "this conversation has as many callbacks as one may have; delete one")                       \
+      "there are as many callbacks as this conversation, or its owner, may have; delete one")      \
     X(TOO_MANY_WEBHOOKS, 409, 0, "too_many_webhooks",                                              \
       "this conversation has as many webhooks as it may have; delete one")                         \
     X(BODY_TOO_LARGE, 413, 1009, "body_too_large", "the body is too large")                        \

@@ -418,6 +418,15 @@ def test_a_conversation_has_at_most_ten(alice, group):
     assert_problem(alice.ask("POST", at(group), json={"url": "https://example.org/"}), 409, "too_many_callbacks")
 
 
+def test_an_owner_has_at_most_a_hundred(alice, bob, group):
+    for there in [alice.group(bob) for _ in range(10)]:
+        callbacks = [register(alice, there, f"https://example.org/{n}") for n in range(10)]
+    assert_problem(alice.ask("POST", at(group), json={"url": "https://example.org/"}), 409, "too_many_callbacks")
+    register(bob, bob.group(alice), "https://example.org/")
+    assert alice.ask("DELETE", at(there, callbacks[0])).status_code == 204
+    register(alice, group, "https://example.org/")
+
+
 def test_a_deleted_callback_and_a_deleted_group_are_posted_nothing(stack, receiver, path, alice, group):
     callback = register(alice, group, receiver.url(path))
     alice.say(group, "heard")
