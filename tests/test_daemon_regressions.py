@@ -217,6 +217,17 @@ def test_a_subscription_from_before_leaving_ends_though_the_member_is_back(stack
         assert sock.sync() == []
 
 
+def test_a_newcomer_is_told_nothing_of_before_though_the_daemon_hears_of_all_at_once(stack):
+    owner, newcomer = p2p_account(stack), p2p_account(stack)
+    group = owner.group()
+    with P2pSocket(stack, newcomer.token) as sock:
+        with feed_held_up(stack):
+            owner.say(group, "before")
+            assert owner.add(group, newcomer).status_code == 200
+            owner.say(group, "after")
+        assert sock.recv_json()["content"] == "after"
+
+
 # ---------------------------------------------------------------------- keeping alive
 
 def test_a_quiet_socket_that_answers_pings_stays(alice, quiet):
