@@ -95,7 +95,8 @@ def test_bad_chunks_smuggle_nothing(stack, size):
 
 def test_the_smuggling_tests_would_notice(stack):
     """The control: a second request that is one is answered, and logged."""
-    answer = exchange(stack, b"GET /one HTTP/1.1\r\nHost: x\r\n\r\nGET /two-is-answered HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = exchange(stack, b"GET /one HTTP/1.1\r\nHost: x\r\n\r\n"
+                             b"GET /two-is-answered HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", quiet=5)
     assert statuses(answer) == [404, 404]
     stack.wait_for_log("/two-is-answered")
 
