@@ -9,7 +9,6 @@ from parley.check import number_of
 from parley.conv import EVENTS, conv_account, conv_socket
 from parley.presence import DEBOUNCE, THREE, in_table, on_daemons, presence, watch, whole  # noqa: F401
 from parley.sockets import Socket
-from parley.wait import eventually
 
 ACCOUNT = conv_account
 SOCKET = conv_socket
