@@ -96,10 +96,14 @@ class Stuck:
         self.proxy.silent = self.kind == "silent"
         if self.kind == "stopped":
             postmaster = self.cluster.postmaster()
-            procs.kill(postmaster, signal.SIGSTOP)
-            self.pids = [postmaster, *procs.children(postmaster)]
-            for pid in self.pids[1:]:
-                procs.kill(pid, signal.SIGSTOP)
+            self.stop(postmaster)       # it makes no more children
+            self.stop(*procs.children(postmaster))
+
+    def stop(self, *pids):
+        self.pids += pids
+        for pid in pids:
+            procs.kill(pid, signal.SIGSTOP)
+        eventually(lambda: all(procs.state(pid) in (b"T", b"") for pid in pids), 5, "they stand still")
 
     def end(self):
         self.proxy.silent = False

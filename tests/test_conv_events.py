@@ -5,7 +5,7 @@ import time
 import pytest
 
 from parley.conv import EVENTS, conv_account, conv_socket
-from parley.presence import presence, watch
+from parley.presence import on_daemons, presence, watch
 
 ACCOUNT = conv_account
 SOCKET = conv_socket
@@ -102,11 +102,12 @@ def test_typing_where_one_is_no_participant_gets_an_error(bob, carol, group, con
 
 # ---------------------------------------------------------------------- presence
 
-def test_first_socket_up_and_last_one_down_are_told_across_daemons(alice, bob, group, connect):
+def test_first_socket_up_and_last_one_down_are_told_across_daemons(stack, alice, bob, group, connect):
     watchers = [watch(connect, bob, daemon=n) for n in (1, 2)]
     first, second = connect(alice, daemon=1), connect(alice, daemon=2)
     for sock in watchers:
         assert sock.recv_json() == presence(alice, "online")
+    on_daemons(stack, alice, 2)
     first.close()
     for sock in watchers:
         sock.expect_nothing(2.5)        # the second one is still up
@@ -129,10 +130,10 @@ def test_new_socket_is_told_who_of_its_people_is_online(alice, bob, carol, new_u
     dave, offline = new_user(), new_user()
     alice.direct(bob), alice.group(carol, offline), alice.befriend(dave)
     watch(connect, alice)
-    for who in (bob, carol, dave, new_user()):      # the last one shares nothing with her
-        watch(connect, who)
-    frames = connect(alice, aside=EVENTS).settled()
-    assert sorted(frames, key=str) == sorted((presence(who, "online") for who in (bob, carol, dave)), key=str)
+    for who in (bob, carol, dave):
+        watch(connect, who, alice)
+    watch(connect, new_user())          # shares nothing with her
+    connect(alice, aside=EVENTS).exactly(*(presence(who, "online") for who in (bob, carol, dave)))
 
 
 def test_presence_goes_to_people_who_share_something_only(alice, bob, carol, group, connect):
@@ -149,9 +150,12 @@ def about(c, who, actor):
 
 
 def listen(connect, user, **options):
-    """A socket that hears of everything but presence, and has heard of all that was before."""
+    """A socket that hears of everything but presence, and has heard of all that was before: what happens last is
+    told last."""
     sock = connect(user, aside={"presence"}, **options)
-    sock.settled()
+    last = user.group(name="one's own")
+    while sock.until("conversation_created")["conversation_id"] != last["id"]:
+        pass
     return sock
 
 

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Event
 
 import pytest
 
@@ -26,11 +27,21 @@ def stack(module_stack):
 
 @pytest.fixture(scope="module", autouse=True)
 def quiet(stack):
-    """Somebody whose socket says nothing, but answers pings, while the tests of this file run: a minute and more."""
-    user = account(stack)
+    """Somebody whose socket says nothing, but answers pings, while the tests of this file run: a minute and more,
+    until it is asked for."""
+    user, asked = account(stack), Event()
+
+    def silent(sock):
+        sock.expect_nothing(62)
+        while not asked.is_set():
+            sock.expect_nothing(0.5)
+
     with ThreadPoolExecutor(1) as pool, DmSocket(stack, user.token) as sock:
-        yield user, sock, pool.submit(sock.expect_nothing, 62)
-        sock.ws.abort()                 # wakes the one who waits
+        silence = pool.submit(silent, sock)
+        yield user, sock, asked, silence
+        if not asked.is_set():
+            asked.set()
+            sock.ws.abort()             # wakes the one who waits
 
 
 @contextmanager
@@ -217,11 +228,23 @@ def test_a_subscription_from_before_leaving_ends_though_the_member_is_back(stack
         assert sock.sync() == []
 
 
+def test_a_newcomer_is_told_nothing_of_before_though_the_daemon_hears_of_all_at_once(stack):
+    owner, newcomer = p2p_account(stack), p2p_account(stack)
+    group = owner.group()
+    with P2pSocket(stack, newcomer.token) as sock:
+        with feed_held_up(stack):
+            owner.say(group, "before")
+            assert owner.add(group, newcomer).status_code == 200
+            owner.say(group, "after")
+        assert sock.recv_json()["content"] == "after"
+
+
 # ---------------------------------------------------------------------- keeping alive
 
 def test_a_quiet_socket_that_answers_pings_stays(alice, quiet):
     """Its pongs were not heard, and after a minute it was dropped. (A minute is what it takes to see.)"""
-    user, sock, silence = quiet
+    user, sock, asked, silence = quiet
+    asked.set()
     silence.result()
     sent = alice.make_message(user, "still there?")
     assert sock.recv_json()["id"] == sent["id"]

@@ -296,8 +296,10 @@ def test_daemon_that_listens_elsewhere_is_named():
                        cwd=os.path.dirname(os.path.dirname(__file__)))
         env = stack.var / "conf/parley.env"
         env.write_text(env.read_text() + f"LISTEN_DATABASE_URL={elsewhere}\n")
-        stack.seconds_to_respawn("ws-daemon", stack.kill("ws-daemon", signal.SIGTERM))
-        stack.wait_for_log("listening")
+        listens = lambda: stack.log_text().count("event=listening")
+        before = listens()
+        stack.kill("ws-daemon", signal.SIGTERM)
+        eventually(lambda: listens() > before, 15, "its successor listens")
         code, verdicts = ctl.doctor(stack, stack.url)
         found = [v for v in verdicts if v["check"] == "notify" and v["state"] == "bad"]
         assert code == 1 and found and "LISTEN_DATABASE_URL" in found[0]["mend"], verdicts

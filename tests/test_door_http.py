@@ -95,7 +95,8 @@ def test_bad_chunks_smuggle_nothing(stack, size):
 
 def test_the_smuggling_tests_would_notice(stack):
     """The control: a second request that is one is answered, and logged."""
-    answer = exchange(stack, b"GET /one HTTP/1.1\r\nHost: x\r\n\r\nGET /two-is-answered HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = exchange(stack, b"GET /one HTTP/1.1\r\nHost: x\r\n\r\n"
+                             b"GET /two-is-answered HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", quiet=5)
     assert statuses(answer) == [404, 404]
     stack.wait_for_log("/two-is-answered")
 
@@ -242,4 +243,4 @@ def test_the_address_that_is_counted_is_the_one_that_connects(stack):
     """Whatever the client says of itself."""
     ask = lambda n: Dm(stack, source="127.0.9.4").call("POST", "/api/v1/auth/login", json={}, headers={
         "X-Forwarded-For": f"192.0.2.{n}", "X-Real-IP": f"192.0.2.{n}", "Forwarded": f"for=192.0.2.{n}"})
-    assert 429 in [ask(n).status_code for n in range(40)]
+    assert any(ask(n).status_code == 429 for n in range(400))       # a busy machine takes longer to be too quick

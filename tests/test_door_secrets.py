@@ -172,9 +172,9 @@ def test_files_with_secrets_are_their_owners_alone(stack):
 # ---------------------------------------------------------------------- core dumps
 
 def core_limit(pid):
-    """Soft and hard limit of a process, in bytes."""
+    """Soft and hard limit of a process, in bytes; zeros for one that has ended meanwhile."""
     line = re.search(r"^Max core file size +(\S+) +(\S+)", procs._read(f"/proc/{pid}/limits").decode(), re.M)
-    return tuple(float("inf") if v == "unlimited" else int(v) for v in line.groups())
+    return tuple(float("inf") if v == "unlimited" else int(v) for v in line.groups()) if line else (0, 0)
 
 
 def test_no_process_with_secrets_may_dump_core(stack):

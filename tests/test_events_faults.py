@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from parley import keys
-from parley.check import assert_problem
+from parley.check import assert_problem, number_of
 from parley.conv import conv_account
 from parley.events import Stream, Waiting, ask, now, page, since, told
 from parley.tokens import resign
@@ -29,9 +29,10 @@ def people(stack):
     return conv_account(stack), conv_account(stack)
 
 
-def watchers(stack):
-    """How many the daemons that run hold by now, by their logs."""
-    lines = [line for line in stack.log_text().splitlines() if "event=watcher_" in line
+def watchers(stack, of=None):
+    """How many the daemons that run hold by now, by their logs; of a user, or altogether."""
+    whose = f" user={number_of(of.id)} " if of else " user="
+    lines = [line for line in stack.log_text().splitlines() if "event=watcher_" in line and whose in line
              and any(f"pid={stack.pid(name)} " in line for name in ("ws-daemon", "ws-daemon-2"))]
     return sum({"opened": 1, "closed": -1, "refused": 0}[line.split("event=watcher_")[1].split()[0]] for line in lines)
 
@@ -42,13 +43,13 @@ def nobody_waits(stack):
 
 def held(user, **query):
     """A long poll that waits by now: reads come in turn, so it had its first one when a later stream had."""
-    before = watchers(user.stack)
+    before = watchers(user.stack, user)
     poll = Waiting(user, **query)
-    eventually(lambda: watchers(user.stack) > before, 5)
+    eventually(lambda: watchers(user.stack, user) > before, 5)
     for daemon in (1, 2):
         with Stream(user, daemon=daemon).opened():
             pass
-    eventually(lambda: watchers(user.stack) == before + 1, 5)
+    eventually(lambda: watchers(user.stack, user) == before + 1, 5)
     return poll
 
 

@@ -1,7 +1,6 @@
 """Two daemons, and parts that die while messages flow: none lost, none doubled, order kept."""
 
 import signal
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -217,14 +216,12 @@ def test_a_daemon_stopped_gracefully_sends_its_clients_elsewhere(stack, alice, b
 
 def caught_in_the_middle(stack, alice, bob, content, break_it):
     """Send with a key, break something while the send waits for a lock, return the answer."""
-    answers = []
-    thread = threading.Thread(target=lambda: answers.append(alice.send(bob, content, key=content)))
-    with HeldConversation(stack, alice, bob) as held:
-        thread.start()
+    with ThreadPoolExecutor(1) as pool, HeldConversation(stack, alice, bob) as held:
+        answer = pool.submit(alice.send, bob, content, key=content)
         eventually(held.waiting, 5, "the send waits in the database")
         break_it()
-    thread.join(30)
-    return answers[0]
+        held.release()
+        return answer.result()
 
 
 def test_worker_killed_mid_request_stores_the_message_once(stack, alice, bob, connect):

@@ -133,7 +133,9 @@ def test_content_is_never_altered(ann, place, connect, text):
 
 
 def test_since_replays_what_was_missed_in_order(ann, ben, place, connect):
+    other = connect(ann)
     ids = [(ann, ben)[n % 2].say(place, f"{n}")["id"] for n in range(6)]
+    assert [other.message()["id"] for _ in ids] == ids      # the daemon is through with them
     sock = connect(ben, since=ids[2])
     assert [sock.message()["id"] for _ in range(3)] == ids[3:]
     live = ann.say(place, "live")

@@ -14,7 +14,8 @@ import requests
 
 from parley import ctl, keys
 from parley.api import Dm, account
-from parley.conv import Conv
+from parley.conv import Conv, refusal
+from parley.growth import with_each_worker
 from parley.sockets import dm_socket
 from parley.stack import binary
 from parley.wait import eventually
@@ -297,8 +298,7 @@ def test_scripts_token_does_what_its_scopes_say(module_stack, alice, bob):
     assert me(module_stack, reads).json()["id"] == alice.id
     assert Dm(module_stack, reads).send(bob, "from cron").status_code == 403
     assert Dm(module_stack, sends).send(bob, "from cron").status_code == 201
-    with dm_socket(Dm(module_stack, sends)):       # the daemons know it, too
-        pass
+    eventually(lambda: refusal(Conv(module_stack, sends)) is None, 2, "the daemon knows it, too")
 
 
 def test_secret_of_a_token_is_printed_once_and_alone(module_stack, alice):
@@ -334,6 +334,7 @@ def days_between(earlier, later):
 def test_revoked_token_is_refused_at_once(module_stack, alice):
     number, secret = script(module_stack, alice)
     kept, good = script(module_stack, alice)
+    eventually(lambda: refusal(Conv(module_stack, secret)) is None, 2, "the daemon knows it")
     with dm_socket(Dm(module_stack, secret)) as sock:
         assert ctl.ask(module_stack, "token", "revoke", number) == {"id": number}
         assert me(module_stack, secret).status_code == 401
@@ -381,14 +382,17 @@ def test_rotated_key_signs_and_old_tokens_stay_good(module_stack, alice):
     assert (file.stat().st_uid, stat.S_IMODE(file.stat().st_mode)) == (owner, 0o600)
     assert [p.name for p in file.parent.iterdir()] == [file.name]       # no half-written file beside it
     assert alice.me().status_code == 200
-    eventually(lambda: signed_by(alice.another_device().token) == made["kid"], 10, "new logins are signed with the new key")
-    assert [k["use"] for k in ctl.ask(module_stack, "key", "list")] == ["signs"] + ["verifies"] * len(before)
+    with_each_worker(module_stack, "fcgi-auth", lambda: eventually(
+        lambda: signed_by(alice.another_device().token) == made["kid"], 10, "new logins are signed with the new key"))
     fresh = alice.another_device()
+    with_each_worker(module_stack, "fcgi-app", lambda: eventually(lambda: fresh.me().status_code == 200, 10, "which is known"))
+    assert [k["use"] for k in ctl.ask(module_stack, "key", "list")] == ["signs"] + ["verifies"] * len(before)
     ctl.ask(module_stack, "key", "remove", signed_by(alice.token))
-    eventually(lambda: alice.me().status_code == 401, 10, "tokens of the removed key are refused")
-    assert fresh.me().status_code == 200
-    with dm_socket(fresh):
-        pass
+    with_each_worker(module_stack, "fcgi-app", lambda: eventually(
+        lambda: (alice.me().status_code, fresh.me().status_code) == (401, 200), 10, "tokens of the removed key are refused"))
+    eventually(lambda: refusal(as_conv(alice)) == 401, 10, "by the daemon, too")
+    with dm_socket(fresh) as sock:
+        sock.ping()
 
 
 def signed_by(token):

@@ -14,6 +14,7 @@ from parley import ctl
 from parley.api import account
 from parley.conv import conv_account
 from parley.stack import BUILD, ROOT, binary
+from parley.wait import eventually
 
 STACK = {"daemons": 1}
 EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_CONFIG = 64, 65, 66, 78
@@ -31,6 +32,7 @@ def talk(module_stack):
     alice.invite(carol)
     alice.befriend(bob)
     bob.read(group)
+    eventually(lambda: not module_stack.query("SELECT FROM mail_outbox WHERE state = 'pending'"), 10, "the courier is idle")
     return alice, bob, carol
 
 

@@ -7,9 +7,8 @@ import pytest
 
 from parley.check import number_of
 from parley.conv import EVENTS, conv_account, conv_socket
-from parley.presence import DEBOUNCE, THREE, in_table, presence, watch, whole  # noqa: F401
+from parley.presence import DEBOUNCE, THREE, in_table, on_daemons, presence, watch, whole  # noqa: F401
 from parley.sockets import Socket
-from parley.wait import eventually
 
 ACCOUNT = conv_account
 SOCKET = conv_socket
@@ -44,7 +43,7 @@ def test_online_through_one_daemon_and_the_last_socket_on_another(stack, alice, 
     for sock in watchers:
         assert sock.recv_json() == presence(alice, "online")
     second = connect(alice, daemon=2)
-    eventually(lambda: len(stack.query("SELECT 1 FROM online WHERE user_id = %s", number_of(alice.id))) == 2, 5)
+    on_daemons(stack, alice, 2)
     first.abort()
     for sock in watchers:
         sock.expect_nothing(DEBOUNCE / 2 + 0.2)
@@ -127,13 +126,13 @@ def test_those_who_share_a_conversation_or_contact_are_told(stack, alice, bob, c
 
 def test_strangers_and_oneself_are_not_told(alice, bob, carol, group, connect):
     carol.group(bob)                    # knows bob, who knows alice
-    stranger, friend = watch(connect, carol), watch(connect, bob)
+    stranger, friend = watch(connect, carol), watch(connect, bob, carol)
     assert stranger.recv_json() == presence(bob, "online")
     mine = connect(alice, aside=EVENTS)
     assert friend.recv_json() == presence(alice, "online")
     other = connect(alice, aside=EVENTS, daemon=2)
     mine.close()
-    assert [f["data"]["user_id"] for f in other.settled()] == [bob.id]
+    other.exactly(presence(bob, "online"))
     other.close()
     assert friend.recv_json() == presence(alice, "offline")
     stranger.expect_nothing(0.3)
@@ -153,19 +152,17 @@ def test_a_person_shared_in_many_ways_is_told_of_once(stack, alice, bob, group, 
     alice.direct(bob), alice.group(bob), alice.befriend(bob)
     watcher = watch(connect, bob)
     connect(alice)
-    assert watcher.settled() == [presence(alice, "online")]
-    assert connect(bob, aside=EVENTS).settled() == [presence(alice, "online")]
+    watcher.exactly(presence(alice, "online"))
+    connect(bob, aside=EVENTS).exactly(presence(alice, "online"))
     watcher.expect_nothing(0.2)
 
 
 def test_new_socket_is_told_who_is_online_on_any_daemon(alice, bob, carol, new_user, connect):
     offline, stranger = new_user(), new_user()
     alice.group(bob, carol, offline)
-    for n, who in enumerate((bob, carol, stranger)):
-        watch(connect, who, daemon=n + 1)
+    watch(connect, bob, daemon=1), watch(connect, carol, bob, daemon=2), watch(connect, stranger, daemon=3)
     for n in (1, 2, 3):
-        frames = connect(alice, aside=EVENTS, daemon=n).settled()
-        assert sorted(frames, key=str) == sorted((presence(who, "online") for who in (bob, carol)), key=str)
+        connect(alice, aside=EVENTS, daemon=n).exactly(presence(bob, "online"), presence(carol, "online"))
 
 
 def test_those_who_connect_at_the_same_moment_hear_of_each_other_once(stack, new_user, connect):
@@ -175,5 +172,5 @@ def test_those_who_connect_at_the_same_moment_hear_of_each_other_once(stack, new
         first = connect(one, aside=EVENTS, daemon=n % 3 + 1)
         time.sleep(n * 0.015)           # what is tested: the greeting and the news in every order
         second = connect(other, aside=EVENTS, daemon=(n + n // 3) % 3 + 1)
-        assert first.settled(0.5) == [presence(other, "online")], n
-        assert second.settled(0.2) == [presence(one, "online")], n
+        first.exactly(presence(other, "online"), quiet=0.5)
+        second.exactly(presence(one, "online"), quiet=0.2)

@@ -117,7 +117,7 @@ def test_postgresql_away_for_a_moment_changes_what_changed(stack, new_user, bob,
             sock.expect_nothing(seconds)
         in_table(stack, stays, comes, bob)
         in_table(stack, leaves, online=False)
-        assert sorted(f["data"]["user_id"] for f in connect(bob, aside=EVENTS, daemon=3).settled(3)) == sorted((stays.id, comes.id))
+        connect(bob, aside=EVENTS, daemon=3).exactly(presence(stays, "online"), presence(comes, "online"))
 
 
 def test_news_that_no_daemon_could_hear_is_made_up_for(stack, new_user, bob, connect):

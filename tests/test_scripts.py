@@ -223,7 +223,7 @@ def test_room_is_followed(home, name):
         for n in range(20):
             home.alice.say(home.room, f"number {n}")
         home.alice.say(home.room, "a \x1b[31mred\nline")
-        eventually(lambda: "red" in tail.printed, 10)
+        eventually(lambda: "\\nline" in tail.printed, 10)
         assert re.findall(r"number (\d+)", tail.printed) == [str(n) for n in range(20)]
         last = tail.printed.splitlines()[-1]
         assert home.alice.name in last and "\x1b" not in last and "\\nline" in last

@@ -5,11 +5,10 @@ import re
 import time
 
 import pytest
-from websocket import WebSocketBadStatusException
 
 from parley.api import Dm
 from parley.check import assert_id, assert_problem, number_of, parse_time
-from parley.conv import conv_account, conv_socket
+from parley.conv import conv_account, conv_socket, refusal
 from parley.events import Stream, ask, now, since, told
 from parley.everywhere import SOCKETS, SURFACES
 from parley.reference import SCOPES, routes, scopes_beside
@@ -40,15 +39,6 @@ def listed(user, **query):
 
 def revoke(user, token):
     return user.call("DELETE", f"{PATH}/{token['id']}")
-
-
-def refusal(script, opens=conv_socket, **options):
-    """The HTTP status a handshake is refused with; None: it is not."""
-    try:
-        opens(script, **options).close()
-    except WebSocketBadStatusException as e:
-        return e.status_code
-    return None
 
 
 def known(script):
@@ -248,6 +238,7 @@ def limited(stack):
     inside = owner.say(mine, "inside")
     outside = owner.say(theirs, "outside")
     token, script = make(owner, conversation_id=mine["id"])
+    eventually(lambda: refusal(script) == 403, 2, "the daemon knows it, and refuses it as what it is")
     return {"owner": owner, "other": other, "mine": mine, "theirs": theirs, "inside": inside, "outside": outside,
             "token": token, "script": script}
 
@@ -293,7 +284,7 @@ def test_a_limited_token_is_told_of_its_conversation_alone(limited):
 
 
 def test_a_limited_token_opens_no_socket(limited):
-    eventually(lambda: refusal(limited["script"]) == 403, 2, "refused as what it is")
+    assert refusal(limited["script"]) == 403
 
 
 def test_a_limited_token_is_for_a_conversation_one_is_in(alice, bob, stack):

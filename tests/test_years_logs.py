@@ -65,6 +65,7 @@ def test_the_access_log_may_be_renamed_as_the_packages_logrotate_does(stack, ali
     log.chmod(int(mode, 8))
     procs.kill(nginx, signal.SIGUSR1)
     eventually(lambda: alice.me().status_code == 200 and log.stat().st_size, 5, "the new one is written")
+    eventually(lambda: not any(procs.has_open(pid, old) for pid in procs.children(nginx)), 5, "by every worker")
     size = old.stat().st_size
     for _ in range(20):
         alice.me()

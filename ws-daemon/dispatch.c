@@ -266,6 +266,38 @@ static void learn(struct daemon *d, const struct waiting *w, const PGresult *res
     free(users);
 }
 
+static bool was_asked(const struct waiting *w, int64_t conversation_id)
+{
+    for (int i = 0; i < w->asked_count; i++)
+        if (w->asked[i] == conversation_id)
+            return true;
+    return false;
+}
+
+/* Was the one whom this change adds removed before it, in the same batch? */
+static bool comes_back(const struct waiting *w, int at)
+{
+    const struct event *added = &w->changes[at].event;
+    for (int i = 0; i < at; i++) {
+        const struct event *e = &w->changes[i].event;
+        if (!strcmp(e->kind, "member_removed") && e->conversation_id == added->conversation_id &&
+            e->user_id == added->user_id)
+            return true;
+    }
+    return false;
+}
+
+/* The answer is of a later moment than the batch: who joins within it is no member at its beginning, and gets
+ * nothing of before. */
+static void unlearn_newcomers(struct daemon *d, const struct waiting *w)
+{
+    for (int i = 0; i < w->count; i++) {
+        const struct event *e = &w->changes[i].event;
+        if (!strcmp(e->kind, "member_added") && was_asked(w, e->conversation_id) && !comes_back(w, i))
+            hub_member_removed(d->hub, e->conversation_id, e->user_id);
+    }
+}
+
 static void on_members(void *arg, enum error e, PGresult **results, int count, const char *constraint)
 {
     struct waiting *w = arg;
@@ -276,6 +308,7 @@ static void on_members(void *arg, enum error e, PGresult **results, int count, c
         feed_again(d->feed);
     } else {
         learn(d, w, results[0]);
+        unlearn_newcomers(d, w);
         dispatch(d, w->changes, w->count);
     }
     free(w->asked);

@@ -2,6 +2,8 @@
 
 import json
 
+from websocket import WebSocketBadStatusException
+
 from .api import Dm, fresh_name, fresh_password, id_of
 from .sockets import Socket
 
@@ -187,14 +189,11 @@ class ConvSocket(Socket):
             if frame["type"] == type:
                 return frame.get("data")
 
-    def settled(self, quiet=0.4):
-        """The frames that come until there is silence: news that are under way have been told then."""
-        frames = []
-        while True:
-            try:
-                frames.append(self.recv_json(quiet))
-            except TimeoutError:
-                return frames
+    def exactly(self, *due, quiet=0.4):
+        """These frames come, in any order, and no others."""
+        sort = lambda frames: sorted(frames, key=lambda frame: json.dumps(frame, sort_keys=True))
+        assert sort(self.collect(len(due))) == sort(due)
+        self.expect_nothing(quiet)
 
     def sync(self):
         """Everything the server had to say before is here now; returns those frames."""
@@ -210,3 +209,12 @@ class ConvSocket(Socket):
 def conv_socket(user, **options):
     """A `/api/v1/ws` connection of an account."""
     return ConvSocket(user.stack, user.token, **options)
+
+
+def refusal(user, opens=conv_socket, **options):
+    """The HTTP status a handshake is refused with; None: it is not."""
+    try:
+        opens(user, **options).close()
+    except WebSocketBadStatusException as e:
+        return e.status_code
+    return None

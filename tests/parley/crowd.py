@@ -188,9 +188,9 @@ def expected_view(persons, group=20, steps=(37, 101)):
 
 
 def rows_written(stack):
-    """(inserted, deleted) rows of `online` so far. Backends report with a delay, but with each
-    heartbeat at the latest: so wait for one of every daemon, and a moment."""
-    now = stack.query("SELECT clock_timestamp() + interval '0.5 s'")[0][0]
+    """(inserted, deleted) rows of `online` so far. Backends report once a second, when a statement ends: so wait for
+    a heartbeat of every daemon that comes more than a second after all this, and a moment."""
+    now = stack.query("SELECT clock_timestamp() + interval '1.1 s'")[0][0]
     eventually(lambda: stack.query("SELECT bool_and(seen_at > %s) FROM daemons", now)[0][0], 10, "heartbeats", 0.2)
     return eventually(lambda: _same_twice(stack), 5)
 

@@ -19,14 +19,19 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def with_each_worker(stack, pool, act):
+    """Ask each worker of a pool. The kernel wakes the first of those that wait, so all others stand still meanwhile."""
+    workers = stack.workers(pool)
+    for worker in workers:
+        with standing_still([other for other in workers if other != worker]):
+            act()
+
+
 def use_every_worker(stack, person):
-    """Until each has its connection to the database: one that were first needed later would look like a leak. The
-    kernel wakes the first of those that wait, so all others stand still while one is asked."""
+    """Until each has its connection to the database: one that were first needed later would look like a leak."""
     for pool, act in (("fcgi-app", person.me), ("fcgi-auth", person.another_device)):
+        with_each_worker(stack, pool, act)
         workers = stack.workers(pool)
-        for worker in workers:
-            with standing_still([other for other in workers if other != worker]):
-                act()
         eventually(lambda: len(set(map(descriptors, workers))) == 1, 5, "each worker has its connection and no more")
 
 

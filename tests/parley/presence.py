@@ -21,15 +21,21 @@ def presence(who, status):
     return {"type": "presence", "data": {"user_id": who.id, "status": status}}
 
 
-def watch(connect, user, **options):
+def watch(connect, user, *there, **options):
     """A socket that hears of presence, and has been told who is there."""
     sock = connect(user, aside=EVENTS, **options)
-    sock.settled()
+    sock.exactly(*(presence(who, "online") for who in there))
     return sock
 
 
 def is_online(stack, who):
     return bool(stack.query("SELECT 1 FROM online WHERE user_id = %s", number_of(who.id)))
+
+
+def on_daemons(stack, who, count, timeout=5):
+    """Their sockets are noted on so many daemons: the last one of one of them may go."""
+    rows = lambda: stack.query("SELECT 1 FROM online WHERE user_id = %s", number_of(who.id))
+    eventually(lambda: len(rows()) == count, timeout, f"{who.name} is on {count} daemons")
 
 
 def in_table(stack, *users, online=True, timeout=5):

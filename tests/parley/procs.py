@@ -50,20 +50,29 @@ def _listdir(path):
         return []
 
 
+def _paths(pid, links):
+    for link in links:
+        try:
+            yield os.readlink(f"/proc/{pid}/{link}")
+        except OSError:
+            continue
+
+
+def _files(pid):
+    """The paths of its open files, as the kernel names them."""
+    return _paths(pid, [f"fd/{fd}" for fd in _listdir(f"/proc/{pid}/fd")])
+
+
+def has_open(pid, path):
+    return str(path) in _files(pid)
+
+
 def _touches(pid, directory):
     """Whether a process has directory in its command line, environment, cwd or open files."""
     needle = directory.encode()
     if needle in _read(f"/proc/{pid}/cmdline") or needle in _read(f"/proc/{pid}/environ"):
         return True
-    links = [f"/proc/{pid}/cwd", f"/proc/{pid}/exe"]
-    links += [f"/proc/{pid}/fd/{fd}" for fd in _listdir(f"/proc/{pid}/fd")]
-    for link in links:
-        try:
-            if os.readlink(link).startswith(directory):
-                return True
-        except OSError:
-            continue
-    return False
+    return any(path.startswith(directory) for path in (*_paths(pid, ("cwd", "exe")), *_files(pid)))
 
 
 def belonging_to(directory):

@@ -39,17 +39,25 @@ QUICK_SETTINGS = {"BCRYPT_COST": "4", "SOCKET_RATE": "100000", "SOCKET_BURST": "
                   "LOGIN_TRIES_ADDRESS": "1000000"}
 
 
+_given_ports = set()
+
+
 def free_port():
-    """A port nobody listens on, below the range the kernel hands to outgoing connections."""
+    """A port nobody listens on, below the range the kernel hands to outgoing connections. As it may be a while until
+    somebody does, each worker of a run has ports of its own, and gives none twice."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
     while True:
-        port = random.randrange(18000, 32000)
+        port = random.randrange(18000 + worker, 32000, workers)
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 s.bind(("0.0.0.0", port))
-                return port
             except OSError:
                 continue
+        if port not in _given_ports:
+            _given_ports.add(port)
+            return port
 
 
 def binary(name):

@@ -54,9 +54,17 @@ class Wire:
 
     def raw(self, data, method="GET"):
         """Send these bytes and read one answer."""
+        try:
+            self.send(data)
+        except OSError as fault:
+            self.close()
+            raise AssertionError(f"nobody takes {data[:160]!r}: {fault!r}") from fault
+        return self.answer(data, method)
+
+    def answer(self, data, method="GET"):
+        """Read one answer; to these bytes, as a failure's message has it."""
         what = repr(data[:160])
         try:
-            self._send(data)
             response = http.client.HTTPResponse(self.sock, method=method)
             response.begin()
             answer = Answer(response, response.read(), what)
@@ -70,13 +78,14 @@ class Wire:
     def hangs_up(self, data):
         """Send these bytes and nothing more: whether the connection ends without an answer."""
         self.close()
-        self._send(data)
+        self.send(data)
         self.sock.shutdown(socket.SHUT_WR)
         answer = self.sock.recv(1000)
         self.close()
         return answer == b""
 
-    def _send(self, data):
+    def send(self, data):
+        """Send these bytes; the answer waits to be read."""
         self.sock = self.sock or socket.create_connection(("127.0.0.1", self.port), self.timeout)
         try:
             self.sock.sendall(data)
