@@ -57,8 +57,8 @@ def test_expired_and_revoked_tokens_are_refused_with_401(stack, alice, connect):
     sock = connect(alice)
     alice.logout()
     sock.expect_close(4001)
-    # The upgrade may reach the other daemon, which has a second to hear of it.
-    eventually(lambda: upgrade(stack, alice.token).status_code == 401, 1)
+    # The upgrade may reach the other daemon, which has to hear of it too.
+    eventually(lambda: upgrade(stack, alice.token).status_code == 401)
     assert_problem(upgrade(stack, alice.token), 401, "unauthorized")
 
 
@@ -66,7 +66,7 @@ def test_disabled_account_is_refused_with_403(stack, alice, connect):
     sock = connect(alice)
     stack.disable(alice.name)
     sock.expect_close(4003)
-    eventually(lambda: upgrade(stack, alice.token).status_code == 403, 1)   # the other daemon too
+    eventually(lambda: upgrade(stack, alice.token).status_code == 403)   # the other daemon too
     assert_problem(upgrade(stack, alice.token), 403, "account_disabled")
 
 

@@ -34,7 +34,7 @@ def test_first_socket_up_and_last_one_down_are_told(alice, bob, group, connect):
     last = time.monotonic()
     second.close()
     assert watcher.recv_json() == presence(alice, "offline")
-    assert DEBOUNCE - 0.1 < time.monotonic() - last < DEBOUNCE + 2
+    assert DEBOUNCE - 0.1 < time.monotonic() - last < DEBOUNCE + 10, "not when a daemon counts as dead"
     watcher.expect_nothing(0.3)
 
 
@@ -44,7 +44,7 @@ def test_online_through_one_daemon_and_the_last_socket_on_another(stack, alice, 
     for sock in watchers:
         assert sock.recv_json() == presence(alice, "online")
     second = connect(alice, daemon=2)
-    eventually(lambda: len(stack.query("SELECT 1 FROM online WHERE user_id = %s", number_of(alice.id))) == 2, 5)
+    eventually(lambda: len(stack.query("SELECT 1 FROM online WHERE user_id = %s", number_of(alice.id))) == 2)
     first.abort()
     for sock in watchers:
         sock.expect_nothing(DEBOUNCE / 2 + 0.2)
@@ -133,7 +133,7 @@ def test_strangers_and_oneself_are_not_told(alice, bob, carol, group, connect):
     assert friend.recv_json() == presence(alice, "online")
     other = connect(alice, aside=EVENTS, daemon=2)
     mine.close()
-    assert [f["data"]["user_id"] for f in other.settled()] == [bob.id]
+    assert [f["data"]["user_id"] for f in other.settled(count=1)] == [bob.id]
     other.close()
     assert friend.recv_json() == presence(alice, "offline")
     stranger.expect_nothing(0.3)
@@ -153,8 +153,8 @@ def test_a_person_shared_in_many_ways_is_told_of_once(stack, alice, bob, group, 
     alice.direct(bob), alice.group(bob), alice.befriend(bob)
     watcher = watch(connect, bob)
     connect(alice)
-    assert watcher.settled() == [presence(alice, "online")]
-    assert connect(bob, aside=EVENTS).settled() == [presence(alice, "online")]
+    assert watcher.settled(count=1) == [presence(alice, "online")]
+    assert connect(bob, aside=EVENTS).settled(count=1) == [presence(alice, "online")]
     watcher.expect_nothing(0.2)
 
 
@@ -164,7 +164,7 @@ def test_new_socket_is_told_who_is_online_on_any_daemon(alice, bob, carol, new_u
     for n, who in enumerate((bob, carol, stranger)):
         watch(connect, who, daemon=n + 1)
     for n in (1, 2, 3):
-        frames = connect(alice, aside=EVENTS, daemon=n).settled()
+        frames = connect(alice, aside=EVENTS, daemon=n).settled(count=2)
         assert sorted(frames, key=str) == sorted((presence(who, "online") for who in (bob, carol)), key=str)
 
 
@@ -175,5 +175,5 @@ def test_those_who_connect_at_the_same_moment_hear_of_each_other_once(stack, new
         first = connect(one, aside=EVENTS, daemon=n % 3 + 1)
         time.sleep(n * 0.015)           # what is tested: the greeting and the news in every order
         second = connect(other, aside=EVENTS, daemon=(n + n // 3) % 3 + 1)
-        assert first.settled(0.5) == [presence(other, "online")], n
-        assert second.settled(0.2) == [presence(one, "online")], n
+        assert first.settled(0.5, count=1) == [presence(other, "online")], n
+        assert second.settled(0.2, count=1) == [presence(one, "online")], n

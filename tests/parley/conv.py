@@ -4,6 +4,7 @@ import json
 
 from .api import Dm, fresh_name, fresh_password, id_of
 from .sockets import Socket
+from .wait import PATIENCE
 
 
 class Conv(Dm):
@@ -162,7 +163,7 @@ class ConvSocket(Socket):
         self.aside = aside
         super().__init__(*args, **kwargs)
 
-    def recv_text(self, timeout=10):
+    def recv_text(self, timeout=PATIENCE):
         while True:
             text = super().recv_text(timeout)
             if json.loads(text)["type"] not in self.aside:
@@ -174,22 +175,23 @@ class ConvSocket(Socket):
     def say(self, c, body, **more):
         self.tell("message", conversation_id=id_of(c), body=body, **more)
 
-    def expect(self, type, timeout=10):
+    def expect(self, type, timeout=PATIENCE):
         """The next frame, which has to be of this type; its data."""
         frame = self.recv_json(timeout)
         assert frame["type"] == type, frame
         return frame.get("data")
 
-    def until(self, type, timeout=10):
+    def until(self, type, timeout=PATIENCE):
         """The data of the next frame of this type; others are let through."""
         while True:
             frame = self.recv_json(timeout)
             if frame["type"] == type:
                 return frame.get("data")
 
-    def settled(self, quiet=0.4):
-        """The frames that come until there is silence: news that are under way have been told then."""
-        frames = []
+    def settled(self, quiet=0.4, count=0):
+        """So many frames, however long they take, and those that come until there is silence: news that are under way
+        have been told then."""
+        frames = self.collect(count)
         while True:
             try:
                 frames.append(self.recv_json(quiet))

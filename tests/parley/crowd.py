@@ -112,7 +112,7 @@ class Crowd:
             return socket.create_connection(("127.0.0.1", self.stack.port), timeout=20)
         sock = socket.socket(socket.AF_UNIX)
         sock.setblocking(False)
-        eventually(lambda: self._reached(sock, self.stack.daemon_socket(daemon)), 20, "the daemon accepts", 0)
+        eventually(lambda: self._reached(sock, self.stack.daemon_socket(daemon)), what="the daemon accepts", every=0)
         return sock
 
     def _reached(self, sock, path):
@@ -191,8 +191,8 @@ def rows_written(stack):
     """(inserted, deleted) rows of `online` so far. Backends report with a delay, but with each
     heartbeat at the latest: so wait for one of every daemon, and a moment."""
     now = stack.query("SELECT clock_timestamp() + interval '0.5 s'")[0][0]
-    eventually(lambda: stack.query("SELECT bool_and(seen_at > %s) FROM daemons", now)[0][0], 10, "heartbeats", 0.2)
-    return eventually(lambda: _same_twice(stack), 5)
+    eventually(lambda: stack.query("SELECT bool_and(seen_at > %s) FROM daemons", now)[0][0], what="heartbeats", every=0.2)
+    return eventually(lambda: _same_twice(stack))
 
 
 def _same_twice(stack):

@@ -27,7 +27,7 @@ def use_every_worker(stack, person):
         for worker in workers:
             with standing_still([other for other in workers if other != worker]):
                 act()
-        eventually(lambda: len(set(map(descriptors, workers))) == 1, 5, "each worker has its connection and no more")
+        eventually(lambda: len(set(map(descriptors, workers))) == 1, what="each worker has its connection and no more")
 
 
 class Growth:
@@ -42,7 +42,7 @@ class Growth:
 
     def assert_none(self, kib):
         """The same processes have no more descriptors and at most so much more memory each."""
-        eventually(lambda: not self._more_descriptors(), 5, f"as few descriptors as before: {self.fds}")
+        eventually(lambda: not self._more_descriptors(), what=f"as few descriptors as before: {self.fds}")
         grown = {pid: resident_kib(pid) - self.kib[pid] for pid in self.pids}
         assert SANITIZED or max(grown.values()) <= kib, f"KiB: {grown}"
         return grown
