@@ -146,8 +146,9 @@ class Crowd:
         peer.told[frame["data"]["user_id"]] = status
         self.last_at = time.monotonic()
 
-    def settle(self, quiet, timeout=120):
-        """Read until nothing came for so many seconds."""
+    def settle(self, quiet, timeout=120, online=0):
+        """Read until so many were told to be online, and then until nothing came for so many seconds."""
+        eventually(lambda: self.read(0.1) or self.frames["online"] >= online, timeout, "the greetings", 0)
         start = time.monotonic()
         eventually(lambda: self.read(0.1) or time.monotonic() - max(start, self.last_at) > quiet, timeout, "quiet", 0)
         return self
