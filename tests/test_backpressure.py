@@ -8,6 +8,7 @@ import websocket
 
 from parley import procs
 from parley.check import assert_problem
+from parley.growth import every_worker_serves
 from parley.held import HeldConversation
 from parley.proxy import Proxy
 from parley.sockets import DmSocket
@@ -168,7 +169,7 @@ def test_who_starts_meanwhile_refuses_and_serves_later(stack, alice, bob, stuck)
 
 def test_a_session_that_the_server_ended_costs_no_request(stack, cluster, proxy, alice):
     """Also when its last words have come and the end of the connection has not."""
-    eventually(stack.ready)
+    eventually(lambda: every_worker_serves(stack, alice))
     proxy.held = True
     try:
         ended = "FROM pg_stat_activity WHERE application_name = 'parley' AND pid <> pg_backend_pid()"
@@ -182,6 +183,7 @@ def test_a_session_that_the_server_ended_costs_no_request(stack, cluster, proxy,
 
 def test_a_locked_conversation_is_refused_and_holds_nobody_else_up(stack, alice, bob):
     alice.make_message(bob, "before")
+    eventually(lambda: every_worker_serves(stack, alice))
     with ThreadPoolExecutor(8) as pool, HeldConversation(stack, alice, bob) as held:
         locked = [pool.submit(alice.send, bob, "locked") for _ in range(4)]
         eventually(held.waiting)

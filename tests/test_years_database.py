@@ -15,6 +15,7 @@ from parley import ctl
 from parley.api import account
 from parley.check import assert_problem
 from parley.cluster import BIN, ROLE, Cluster
+from parley.growth import every_worker_serves
 from parley.metrics import SERVICES, ask, status
 from parley.sockets import DmSocket
 from parley.stack import Stack
@@ -106,7 +107,7 @@ def test_a_reader_of_both_sees_no_haste(stack, alice, bob, connect, cluster, rea
 
 def test_out_of_connections_is_503_and_said_so(stack, alice, cluster):
     """Those that stand go on; a new one is refused until there is room."""
-    eventually(stack.ready, what="every worker has its own connection")
+    eventually(lambda: every_worker_serves(stack, alice), what="every worker has its own connection")
     cluster.execute("ALTER ROLE parley CONNECTION LIMIT 0")
     for _ in range(8):
         assert alice.me().status_code == 200
@@ -130,7 +131,7 @@ def test_a_changed_password_is_said_so_and_what_stands_goes_on(stack, alice, bob
     """Nobody is thrown out; who has to connect anew cannot, and says why, until the setting is right again."""
     rules = cluster.dir / "data" / "pg_hba.conf"
     was = rules.read_text()
-    eventually(stack.ready, what="every worker has its own connection")
+    eventually(lambda: every_worker_serves(stack, alice), what="every worker has its own connection")
     cluster.execute("ALTER ROLE parley PASSWORD 'another'")
     rules.write_text("local all parley scram-sha-256\n" + was)
     cluster.execute("SELECT pg_reload_conf()")
@@ -244,7 +245,7 @@ def test_a_first_host_that_is_silent_costs_seconds_and_not_the_service(cluster):
                 for _ in range(8):
                     assert alice.make_message(bob, "here")
                 cluster.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'two'")
-                silent.calls()
+                assert silent.calls(), "they began with it"
                 eventually(lambda: alice.send(bob, "and again").status_code == 201)
                 assert silent.calls() == 0, "whoever has found the other begins with it"
     finally:

@@ -19,14 +19,26 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def of_each_worker(stack, act, pool="fcgi-app"):
+    """What a request gets of each worker. The kernel wakes the first of those that wait, so all others stand still
+    while one is asked."""
+    workers, answers = stack.workers(pool), []
+    for worker in workers:
+        with standing_still([other for other in workers if other != worker]):
+            answers.append(act())
+    return answers
+
+
+def every_worker_serves(stack, person):
+    """Whether each of them has its connection to the database."""
+    return {resp.status_code for resp in of_each_worker(stack, person.me)} == {200}
+
+
 def use_every_worker(stack, person):
-    """Until each has its connection to the database: one that were first needed later would look like a leak. The
-    kernel wakes the first of those that wait, so all others stand still while one is asked."""
+    """Until each has its connection to the database: one that were first needed later would look like a leak."""
     for pool, act in (("fcgi-app", person.me), ("fcgi-auth", person.another_device)):
+        of_each_worker(stack, act, pool)
         workers = stack.workers(pool)
-        for worker in workers:
-            with standing_still([other for other in workers if other != worker]):
-                act()
         eventually(lambda: len(set(map(descriptors, workers))) == 1, what="each worker has its connection and no more")
 
 
