@@ -14,7 +14,7 @@ from parley.sockets import DmSocket
 from parley.wait import eventually
 
 #: A lock that is waited for in vain shall not take long.
-STACK = {"settings": {"LOCK_TIMEOUT": 400}}
+STACK = {"settings": {"LOCK_TIMEOUT": 1000}}
 LARGE = 16000
 FEED_BATCH = 500                        # what the daemon takes in at once
 
