@@ -197,5 +197,5 @@ def test_going_back_to_a_moment(machine, archived):
         subprocess.run(["chown", "-R", f"{ROLE}:{ROLE}", archived.dir / "data", place / "backups"], check=True)
     (archived.dir / "data").chmod(0o700)
     archived.start()
-    eventually(lambda: archived.execute("SELECT pg_is_in_recovery()") == [(False,)], 30, "it has promoted itself")
+    eventually(lambda: archived.execute("SELECT pg_is_in_recovery()") == [(False,)], what="it has promoted itself")
     assert archived.execute("SELECT line FROM talk") == [("before",)]

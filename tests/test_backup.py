@@ -132,7 +132,7 @@ def test_interrupted_it_leaves_nothing_behind(stack, dump):
                               stderr=subprocess.PIPE, text=True)
     try:
         eventually(lambda: stack.query("SELECT 1 FROM pg_stat_activity WHERE datname LIKE 'parley_verify%' AND query LIKE '%pg_sleep%'"),
-                   30, "the backup is being restored")
+                   what="the backup is being restored")
         kill(verify.pid, signal.SIGTERM)
         assert verify.wait(30) == EX_TEMPFAIL and "stopped" in verify.stderr.read()
     finally:

@@ -218,7 +218,7 @@ def test_request_id_leads_to_the_line_in_the_logs(alice, stack):
     resp = alice.send(NOBODY, "to nobody")
     request_id = resp.headers["X-Request-Id"]
     eventually(lambda: {name for name, text in stack.logs().items() if request_id in text}
-               >= {"log/access.log", "log/fcgi-app.log"}, 5, "both nginx and the worker name it")
+               >= {"log/access.log", "log/fcgi-app.log"}, what="both nginx and the worker name it")
 
 
 def test_every_request_has_its_own_id(alice):

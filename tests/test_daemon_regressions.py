@@ -15,7 +15,7 @@ from parley.sockets import DmSocket
 from parley.wait import eventually
 
 #: A lock that is waited for in vain shall not take long.
-STACK = {"settings": {"LOCK_TIMEOUT": 400}}
+STACK = {"settings": {"LOCK_TIMEOUT": 1000}}
 LARGE = 16000
 FEED_BATCH = 500                        # what the daemon takes in at once
 
@@ -127,7 +127,7 @@ def test_a_large_change_that_fails_halfway_is_handed_out_once(stack, alice, bob,
     assert sock.recv_json()["id"] == first
     with large_change(stack, unknown_group(stack), sender=alice, recipient=bob) as failed:
         assert [f["content"] for f in sock.collect(FEED_BATCH)] == NUMBERED
-        eventually(failed, 5)
+        eventually(failed)
         late = connect(bob, since=first)
         late.expect_nothing(0.2)
     assert [f["content"] for f in late.collect(FEED_BATCH)] == NUMBERED
@@ -142,7 +142,7 @@ def test_a_replay_that_waited_for_a_large_change_starts_though_its_last_batch_is
     alice.make_message(bob, "second")
     connect(alice).exchange(bob, "third")       # the daemon is through with all that
     with large_change(stack, unknown_group(stack), noise=2 * FEED_BATCH - 1):
-        eventually(lambda: stack.query(WAITING_FOR_LOCK)[0][0], 5)
+        eventually(lambda: stack.query(WAITING_FOR_LOCK)[0][0])
         sock = connect(bob, since=first)
     assert [f["content"] for f in sock.collect(2)] == ["second", "third"]
 
@@ -164,7 +164,7 @@ def test_a_locked_conversation_holds_up_nobody_elses_messages_for_good(stack, al
     other.exchange(dave, "first")
     with locked(stack, "SELECT FROM conversations WHERE id = %s FOR UPDATE", conversation_of(stack, alice, bob)):
         one.say(bob, "alone in its transaction")
-        eventually(lambda: stack.query("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")[0][0], 5)
+        eventually(lambda: stack.query("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")[0][0])
         one.say(bob, "in one")
         other.say(dave, "in the same")
         assert "unavailable" in one.recv_json()["error"]
@@ -197,7 +197,7 @@ def test_token_behind_a_long_argument_is_found(stack, alice, bob):
 
 def feed_held_up(stack):
     """What happens in this block the daemon hears of afterwards; its other connections work."""
-    return procs.standing_still(eventually(stack.listeners, 5, "the daemon listens"))
+    return procs.standing_still(eventually(stack.listeners, what="the daemon listens"))
 
 
 def test_a_removal_heard_of_late_leaves_the_subscription_made_after_the_return(stack):

@@ -19,7 +19,7 @@ from parley.stack import Stack
 from parley.wait import eventually
 
 #: Guests and their messages come through the real limits of nginx; two daemons, so that each is asked.
-STACK = {"daemons": 2, "env": {"API_WORKERS": "2", "AUTH_WORKERS": "1"}}
+STACK = {"daemons": 2, "env": {"API_WORKERS": "2", "AUTH_WORKERS": "1"}, "settings": {"LOCK_TIMEOUT": 30000, "STATEMENT_TIMEOUT": 30000}}
 
 
 def states(verdicts, check):
@@ -256,7 +256,7 @@ def test_pool_without_a_free_worker_is_named_by_its_metrics(module_stack):
     with ThreadPoolExecutor(2) as pool, lock.cursor() as cur:
         cur.execute("SELECT FROM conversations ORDER BY id DESC LIMIT 1 FOR UPDATE")
         sends = [pool.submit(who.call, "POST", f"/api/v1/conversations/{room['id']}/messages", json={"body": "waits"}) for who in (alice, bob)]
-        eventually(lambda: value(module_stack, "fcgi-app", "parley_pool_workers_busy") == 2, 4, "both workers are busy")
+        eventually(lambda: value(module_stack, "fcgi-app", "parley_pool_workers_busy") == 2, what="both workers are busy")
         with procs.standing_still(module_stack.workers("fcgi-app")):
             lock.rollback()
             code, verdicts = ctl.doctor(module_stack, module_stack.url)

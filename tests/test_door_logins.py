@@ -64,17 +64,18 @@ def test_each_wrong_password_makes_the_next_try_wait_longer(alice):
         assert_problem(login(alice, source=source), 401, "invalid_credentials")
     for _ in range(3):
         waits.append(wait_of(login(alice, source=source)))
-        resp = eventually(lambda: [r for r in [login(alice, source=source)] if r.status_code != 429], waits[-1] + 2,
+        resp = eventually(lambda: [r for r in [login(alice, source=source)] if r.status_code != 429], waits[-1] + 10,
                           "the wait is over", every=0.1)[0]
         assert_problem(resp, 401, "invalid_credentials")
     assert waits == [1, 2, 4]
 
 
 def test_asking_meanwhile_makes_it_no_longer(alice):
-    source = attack(alice)
-    for _ in range(30):
-        assert login(alice, source=source).status_code in (429, 401)
-    assert wait_of(login(alice, source=source)) <= 2
+    source, waits = attack(alice), []
+    while (resp := login(alice, source=source)).status_code == 429:
+        waits.append(wait_of(resp))
+    assert_problem(resp, 401, "invalid_credentials")
+    assert set(waits) <= {1}, waits
 
 
 def test_the_wait_is_bounded(stack):
@@ -165,7 +166,7 @@ def test_from_a_new_place_the_owner_waits_once_whatever_others_do(alice):
         login(alice, source=somewhere())        # the attack goes on meanwhile
         resp = login(alice, alice.password, here)
         return resp if resp.status_code != 429 else None
-    assert eventually(ask, wait + 2, "the ticket is good", every=0.2).status_code == 200
+    assert eventually(ask, wait + 10, "the ticket is good", every=0.2).status_code == 200
     assert login(alice, alice.password, here).status_code == 200, "known here from now on"
 
 

@@ -192,7 +192,7 @@ def test_a_crash_leaves_no_core_dump(tmp_path, program):
     ours = subprocess.Popen([binary(program)], cwd=tmp_path, preexec_fn=allowed, stderr=subprocess.DEVNULL, env={
         "DATABASE_URL": "host=/nowhere", "KEY_FILE": str(tmp_path / "keys"), "FCGI_LISTEN": str(tmp_path / "a.sock"),
         "WS_LISTEN": str(tmp_path / "w.sock")})
-    eventually(lambda: core_limit(ours.pid)[0] <= 1, 10, "it waits for its database")
+    eventually(lambda: core_limit(ours.pid)[0] <= 1, what="it waits for its database")
     dumped = []
     for child in (control, ours):
         child.send_signal(signal.SIGABRT)

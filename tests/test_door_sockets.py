@@ -34,11 +34,14 @@ def brief(stack):
     return make
 
 
-def closed_after(sock, within):
-    """Seconds until the server closed with 4001."""
-    start = time.monotonic()
-    sock.expect_close(4001, within=within)
-    return time.monotonic() - start
+def expiry(token):
+    return tokens.parts(token)[1]["exp"]
+
+
+def outlive(sock, token):
+    """Nothing is said, nor is the socket closed, until token has been over for a second."""
+    sock.expect_nothing(expiry(token) + 1 - time.time())
+    sock.sync()
 
 
 # ---------------------------------------------------------------------- by address
@@ -63,7 +66,7 @@ def test_too_many_sockets_of_one_address_are_refused_before_the_upgrade(limited,
         assert failed.resp_headers["x-request-id"]
         opened.enter_context(dm_socket(limited, source=there)).ping()
         sockets[0].close()
-        eventually(lambda: _opens(limited, here), 5, "there is room again")
+        eventually(lambda: _opens(limited, here), what="there is room again")
 
 
 def _opens(user, source):
@@ -89,7 +92,7 @@ def test_refused_and_broken_handshakes_leave_no_count(limited, module_stack):
         assert refused(lambda: ConvSocket(module_stack, "nonsense", source=here)).status_code == 401
         DmSocket(module_stack, "nonsense", source=here).expect_close(4001)
         DmSocket(module_stack, limited.token, source=here).abort()
-    eventually(lambda: _opens(limited, here), 5, "nothing is counted")
+    eventually(lambda: _opens(limited, here), what="nothing is counted")
 
 
 def test_the_client_does_not_choose_its_address(limited):
@@ -115,31 +118,31 @@ def test_the_daemons_log_tells_the_request(limited, module_stack):
 def test_a_socket_of_any_surface_ends_with_its_token(stack, brief):
     person = Person(stack)
     with ExitStack() as opened:
-        for surface in SURFACES:
-            client = getattr(person, surface)
-            client.token = brief(client.token, 4)
-        sockets = [opened.enter_context(SOCKETS[surface](getattr(person, surface))) for surface in SURFACES]
-        assert closed_after(sockets[0], within=7) > 1, "not before"
-        for sock in sockets[1:]:
-            sock.expect_close(4001, within=2)
+        clients = [getattr(person, surface) for surface in SURFACES]
+        for client in clients:
+            client.token = brief(client.token, 6)
+        sockets = [opened.enter_context(SOCKETS[surface](client)) for surface, client in zip(SURFACES, clients)]
+        for sock, client in zip(sockets, clients):
+            sock.expect_close(4001)
+            assert time.time() >= expiry(client.token), "not before"
 
 
 def test_a_fresh_token_keeps_a_conv_socket_alive(alice, stack, brief):
-    with ConvSocket(stack, brief(alice.token, 2)) as sock:
-        later = brief(alice.token, 6)
+    first = brief(alice.token, 4)
+    with ConvSocket(stack, first) as sock:
+        later = brief(alice.token, 10)
         sock.tell("auth", token=later)
         expires = sock.expect("authenticated")["expires_at"]
-        assert parse_time(expires).timestamp() == tokens.parts(later)[1]["exp"]
-        sock.expect_nothing(3.5)
-        sock.sync()
+        assert parse_time(expires).timestamp() == expiry(later)
+        outlive(sock, first)
         sock.expect_close(4001)
 
 
 def test_a_fresh_token_keeps_a_rooms_socket_alive(alice, stack, brief):
-    with RoomsSocket(stack, brief(alice.token, 2)) as sock:
+    first = brief(alice.token, 4)
+    with RoomsSocket(stack, first) as sock:
         assert sock.auth(alice.token)["type"] == "success"
-        sock.expect_nothing(3.5)
-        sock.sync()
+        outlive(sock, first)
 
 
 def test_the_token_of_another_session_carries_the_socket_over(alice, stack):

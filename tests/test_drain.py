@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from parley import procs
-from parley.growth import with_each_worker
+from parley.growth import of_each_worker
 from parley.held import HeldConversation
 from parley.p2p import p2p_account, p2p_socket
 from parley.sockets import Closed, DmSocket
@@ -15,7 +15,8 @@ from parley.stack import Stack
 from parley.traffic import Receiver, RestSender, SocketSender, Traffic
 from parley.wait import eventually, seconds_until
 
-STACK = {"daemons": 1}
+#: A lock is waited for until the test lets go of it, however long a slow machine takes for the steps between.
+STACK = {"daemons": 1, "settings": {"LOCK_TIMEOUT": 30000, "STATEMENT_TIMEOUT": 30000}}
 
 
 @pytest.fixture(scope="module")
@@ -111,13 +112,13 @@ def test_a_worker_that_is_told_to_end_answers_the_request_it_has(stack, alice, b
     old = stack.workers()
     with ThreadPoolExecutor(1) as pool, HeldConversation(stack, alice, bob) as held:
         answer = pool.submit(alice.send, bob, "in the middle")
-        eventually(held.waiting, 5, "the send waits in the database")
+        eventually(held.waiting, what="the send waits in the database")
         for pid in old:
             procs.kill(pid, signal.SIGTERM)
-        eventually(lambda: len(set(stack.workers()) - set(old)) == len(old) - 1, 5, "the idle ones are replaced")
+        eventually(lambda: len(set(stack.workers()) - set(old)) == len(old) - 1, what="the idle ones are replaced")
         held.release()
         assert answer.result().status_code == 201
-    eventually(lambda: not set(stack.workers()) & set(old), 5)
+    eventually(lambda: not set(stack.workers()) & set(old))
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGKILL])
@@ -126,7 +127,7 @@ def test_requests_wait_for_the_pool_that_comes(stack, alice, bob, sig):
     alice.make_message(bob, "before")
     with ThreadPoolExecutor(20) as pool, HeldConversation(stack, alice, bob) as held:
         first = pool.submit(alice.send, bob, "in a worker's hands", key="hands")
-        eventually(held.waiting, 5, "the send waits in the database")
+        eventually(held.waiting, what="the send waits in the database")
         old = stack.kill("fcgi-app", sig)
         meanwhile = [pool.submit(alice.me) for _ in range(10)]
         held.release()
@@ -163,7 +164,7 @@ def test_a_handshake_waits_for_the_daemon_that_comes(stack, alice, bob):
 def test_clients_that_do_not_answer_hold_a_daemon_up_for_a_bounded_time(stack, alice, connect):
     silent = [connect(alice, daemon=1) for _ in range(5)]
     old = stack.kill("ws-daemon", signal.SIGTERM)
-    assert seconds_until(lambda: not procs.alive(old), 15) < 5, "two seconds, plus what a busy machine takes"
+    assert seconds_until(lambda: not procs.alive(old)) < 20, "two seconds, not the minute until they count as gone"
     for sock in silent:
         assert_told_to_return(sock.expect_close(1001))
     stack.seconds_to_respawn("ws-daemon", old)
@@ -174,7 +175,7 @@ def test_a_send_under_way_when_the_daemon_stops_is_stored_once(stack, alice, bob
     sock = connect(alice)
     with HeldConversation(stack, alice, bob) as held:
         sock.say(bob, "under way", client_msg_id="under way")
-        eventually(held.waiting, 5, "the send waits in the database")
+        eventually(held.waiting, what="the send waits in the database")
         old = stack.kill("ws-daemon", signal.SIGTERM)
         sock.expect_close(1001)
     stack.seconds_to_respawn("ws-daemon", old)
@@ -215,15 +216,15 @@ def test_hangup_takes_limits_and_log_level_over(stack, alice, bob, connect):
     assert alice.send(bob, "too long").status_code == 201 and not refusal(sock, bob, "too long")
     with Settings(stack) as settings:
         settings.become(MESSAGE_MAX=5, LOG_LEVEL="debug")
-        with_each_worker(stack, "fcgi-app", lambda: eventually(lambda: alice.send(bob, "too long").status_code == 400, 5))
-        eventually(lambda: refusal(sock, bob, "too long"), 5)
+        of_each_worker(stack, lambda: eventually(lambda: alice.send(bob, "too long").status_code == 400))
+        eventually(lambda: refusal(sock, bob, "too long"))
         stack.wait_for_log("frame_refused")
         gone = stack.workers()[0]
         procs.kill(gone)
-        eventually(lambda: gone not in stack.workers() and len(stack.workers()) == 4, 5)
+        eventually(lambda: gone not in stack.workers() and len(stack.workers()) == 4)
         assert {alice.send(bob, "too long").status_code for _ in range(8)} == {400}, "a worker that came later knows too"
-    with_each_worker(stack, "fcgi-app", lambda: eventually(lambda: alice.send(bob, "too long").status_code == 201, 5))
-    eventually(lambda: not refusal(sock, bob, "too long"), 5)
+    of_each_worker(stack, lambda: eventually(lambda: alice.send(bob, "too long").status_code == 201))
+    eventually(lambda: not refusal(sock, bob, "too long"))
     assert [stack.pid(name) for name in ("fcgi-app", "ws-daemon")] == processes[:2], "nobody had to be restarted"
 
 
@@ -231,9 +232,9 @@ def test_hangup_with_a_mistake_in_the_file_changes_nothing(stack, alice, bob, co
     sock = connect(alice)
     with Settings(stack) as settings:
         settings.become(MESSAGE_MAX="five")
-        eventually(lambda: stack.log_text().count("event=reload_failed reason=\"MESSAGE_MAX has to be") >= 3, 5)
+        eventually(lambda: stack.log_text().count("event=reload_failed reason=\"MESSAGE_MAX has to be") >= 3)
         settings.become(OUTBOX_MAX="70000")
-        eventually(lambda: "event=reload_failed reason=\"OUTBOX_MAX has to be at least" in stack.log_text(), 5)
+        eventually(lambda: "event=reload_failed reason=\"OUTBOX_MAX has to be at least" in stack.log_text())
         assert alice.send(bob, "as ever").status_code == 201 and not refusal(sock, bob, "as ever")
 
 
@@ -244,7 +245,7 @@ def test_what_was_shown_is_not_shown_again_by_the_daemon_that_comes(stack):
         alice.say(bob, "shown")
         assert sock.recv_json()["content"] == "shown"
         restart_daemon(stack, [sock])
-    eventually(stack.ready, 10, "its successor answers")
+    eventually(stack.ready, what="its successor answers")
     with p2p_socket(bob) as sock:
         alice.say(bob, "new")
         assert sock.recv_json()["content"] == "new"

@@ -274,18 +274,16 @@ def test_cursor_in_the_middle_of_a_page_serves_the_sockets(people):
 
 def test_long_poll_is_answered_when_something_happens(people):
     alice, bob, _ = people
-    waiting = Waiting(bob, after=now(bob), wait=30, type="message")
+    waiting = Waiting(bob, after=now(bob), wait=60, type="message")
     time.sleep(0.3)                     # it waits by now, most likely: either way it is answered
-    sent = time.monotonic()
     alice.make_message(bob, "wake up")
-    assert told(waiting.answer().json()["events"]) == ["wake up"]
-    assert time.monotonic() - sent < 5
+    assert told(waiting.answer(20).json()["events"]) == ["wake up"], "not when its minute is up"
 
 
 def test_long_poll_without_news_is_answered_when_its_time_is_up(alice):
     start, cursor = time.monotonic(), now(alice)
     answer = ask(alice, after=cursor, wait=1)
-    assert 1 <= time.monotonic() - start < 5
+    assert 1 <= time.monotonic() - start < 20, "not when the longest wait is up"
     assert answer.json() == {"events": [], "cursor": cursor, "has_more": False}
     assert answer.headers["X-Next-Cursor"] == cursor
 
@@ -302,9 +300,9 @@ def test_logout_ends_a_long_poll_and_a_stream(people):
     opened = lambda: alice.stack.log_text().count("event=watcher_opened")
     before = opened()
     waiting, stream = Waiting(alice, wait=30), Stream(alice).opened()
-    eventually(lambda: opened() >= before + 2, 5)
+    eventually(lambda: opened() >= before + 2)
     alice.logout()
-    assert_problem(waiting.answer(5), 401, "unauthorized")
+    assert_problem(waiting.answer(), 401, "unauthorized")
     end = stream.next()
     assert end["event"] == "error" and end["code"] == "unauthorized"
     assert stream.next() is None
@@ -316,7 +314,7 @@ def test_disabled_account_is_out(people):
         alice.stack.disable(alice.name)
         assert stream.next()["code"] in ("account_disabled", "unauthorized")
         assert stream.next() is None
-    eventually(lambda: ask(alice, wait=1).status_code == 403, 5)
+    eventually(lambda: ask(alice, wait=1).status_code == 403)
 
 
 def test_what_a_long_poll_does_not_read_does_no_harm(alice, stack):

@@ -43,9 +43,9 @@ def burn_transaction_ids(stack, count):
 
 def await_poll(stack):
     """Until the feed's snapshot is a later one than now."""
-    (pid,), now = eventually(stack.listeners, 15, "the daemon listens"), stack.query("SELECT clock_timestamp()")[0][0]
+    (pid,), now = eventually(stack.listeners, what="the daemon listens"), stack.query("SELECT clock_timestamp()")[0][0]
     asked = "SELECT query_start > %s FROM pg_stat_activity WHERE pid = %s"
-    eventually(lambda: stack.query(asked, now, pid) == [(True,)], 5, "the feed polls")
+    eventually(lambda: stack.query(asked, now, pid) == [(True,)], what="the feed polls")
 
 
 def connections(stack):
@@ -66,12 +66,12 @@ def crash(links, stack, alice, bob, connect, noticed):
     old = stack.kill("postmaster")
     stack.seconds_to_respawn("postmaster", old)
     for text in ("stored after the crash", "so is this"):
-        eventually(lambda: alice.send(bob, text, key=f"{text} {mark}").status_code == 201, 15)
-    eventually(lambda: connections(stack) > before, 15, "the daemon can replay")
+        eventually(lambda: alice.send(bob, text, key=f"{text} {mark}").status_code == 201)
+    eventually(lambda: connections(stack) > before, what="the daemon can replay")
     sock = connect(bob, since=mark)
     sock.expect_nothing(0.5)                # what it missed is not known before the feed has looked
     links.set("feed")
-    assert [sock.recv_json(15)["content"] for _ in range(3)] == ["seen", "stored after the crash", "so is this"]
+    assert [sock.recv_json()["content"] for _ in range(3)] == ["seen", "stored after the crash", "so is this"]
     sock.expect_nothing(1.5)
     return stack.query("SELECT max(xid::text::bigint) <= %s FROM messages", burnt) == [(True,)]
 

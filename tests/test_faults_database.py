@@ -5,6 +5,7 @@ import re
 import shutil
 import time
 from contextlib import ExitStack
+from statistics import median
 
 import psycopg2
 import pytest
@@ -13,7 +14,7 @@ from parley.api import fresh_name
 from parley.check import assert_problem
 from parley.p2p import p2p_account, p2p_socket
 from parley.stack import Stack
-from parley.wait import eventually
+from parley.wait import eventually, seconds
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def away(cluster, stack):
     yield cluster.stop
     if not cluster.answers():
         cluster.start()
-    eventually(stack.ready, 15, "service resumes")
+    eventually(stack.ready, what="service resumes")
 
 
 def test_an_existing_database_is_used_and_no_private_cluster_made(stack, cluster, alice):
@@ -44,11 +45,9 @@ def test_every_request_is_answered_503_at_once(alice, bob, away):
     requests = [alice.me, alice.conversations, lambda: alice.history(bob), lambda: alice.send(bob, "x"), alice.refresh,
                 lambda: alice.login(username=alice.name, password=alice.password),
                 lambda: alice.register(username=fresh_name())]
-    for _ in range(3):                  # more requests than workers, so that each one has noticed
-        for request in requests:
-            start = time.monotonic()
-            assert_problem(request(), 503, "unavailable")
-            assert time.monotonic() - start < 3
+    # Three times: more requests than workers, so that each one has noticed.
+    taken = [seconds(lambda: assert_problem(request(), 503, "unavailable")) for request in requests * 3]
+    assert median(taken) < 3, f"not after the time a statement has: {taken}"
 
 
 def test_what_needs_no_database_is_still_refused_for_what_it_is(alice, away):
@@ -63,7 +62,7 @@ def test_service_resumes_by_itself(stack, alice, bob, away, cluster):
     away()
     assert alice.me().status_code == 503
     cluster.start()
-    eventually(lambda: alice.me().status_code == 200, 10, "requests are served again")
+    eventually(lambda: alice.me().status_code == 200, what="requests are served again")
     assert alice.make_message(bob, "back")["content"] == "back"
     assert [stack.pid(name) for name in ("fcgi-app", "fcgi-auth", "ws-daemon")] == pools, "nobody had to be restarted"
 
@@ -73,10 +72,10 @@ def test_open_sockets_survive_and_go_on(alice, bob, connect, away, cluster):
     assert sender.exchange(bob, "before")["content"] == "before"
     away()
     cluster.start()
-    eventually(lambda: alice.send(bob, "after", key="after").status_code == 201, 10)
+    eventually(lambda: alice.send(bob, "after", key="after").status_code == 201)
     assert [f["content"] for f in receiver.collect(2)] == ["before", "after"]
     assert sender.recv_json()["content"] == "after"
-    eventually(lambda: sender.exchange(bob, "by socket again").get("content"), 10, "the daemon stores messages again")
+    eventually(lambda: sender.exchange(bob, "by socket again").get("content"), what="the daemon stores messages again")
 
 
 def test_socket_send_meanwhile_gets_an_error_frame_and_stores_nothing(alice, bob, connect, away, cluster):
@@ -84,9 +83,9 @@ def test_socket_send_meanwhile_gets_an_error_frame_and_stores_nothing(alice, bob
     assert sender.exchange(bob, "before")["content"] == "before"
     away()
     sender.say(bob, "lost and told so", client_msg_id="told")
-    assert set(sender.recv_json(timeout=5)) == {"error"}
+    assert set(sender.recv_json()) == {"error"}
     cluster.start()
-    eventually(lambda: alice.me().status_code == 200, 10)
+    eventually(lambda: alice.me().status_code == 200)
     assert [m["content"] for m in alice.whole_history(bob)] == ["before"]
 
 
@@ -101,7 +100,7 @@ def test_good_token_is_not_called_bad_while_the_database_is_away(alice, bob, con
     except Exception as refused:        # refused for now is fine, whatever the manner, but not 4001
         assert getattr(refused, "code", None) != 4001
     cluster.start()
-    eventually(lambda: bob.me().status_code == 200, 10)
+    eventually(lambda: bob.me().status_code == 200)
 
 
 # ---------------------------------------------------------------------- a database that only reads
@@ -153,7 +152,7 @@ def test_what_cannot_be_written_is_tried_again_at_leisure(stack, only_reads):
         assert_asked_calmly(stack, "statement_failed", 15)
         cursor.execute("ALTER SYSTEM RESET default_transaction_read_only")
         cursor.execute("SELECT pg_reload_conf()")
-        eventually(lambda: {sender.page(who)[0]["status"] for who in people} == {"DELIVERED"}, 5, "the receipts are written")
+        eventually(lambda: {sender.page(who)[0]["status"] for who in people} == {"DELIVERED"}, what="the receipts are written")
 
 
 def test_a_standby_is_not_connected_to_over_and_over(stack, alice, bob, away, cluster):
@@ -168,5 +167,5 @@ def test_a_standby_is_not_connected_to_over_and_over(stack, alice, bob, away, cl
     # Three sessions that may only read are replaced every two seconds, the feed's connects about once a second.
     assert_asked_calmly(stack, "database_connected", 3 * 2 + 6)
     cluster.execute("SELECT pg_promote()")
-    eventually(stack.ready, 15, "service resumes")
+    eventually(stack.ready, what="service resumes")
     assert alice.make_message(bob, "to a primary")["content"] == "to a primary"

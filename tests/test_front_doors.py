@@ -118,7 +118,7 @@ def test_existing_site_has_sockets_events_and_no_token_in_its_logs(site):
                         headers={"Authorization": f"Bearer {other.token}"})
     assert events.told(resp.json()["events"]) == ["for the poll"]
     secure_socket(other).close()
-    eventually(lambda: "/ws/chat" in site.logs()["parley-access.log"], 5, "the socket is logged")
+    eventually(lambda: "/ws/chat" in site.logs()["parley-access.log"], what="the socket is logged")
     assert "/ws/chat" not in site.logs()["site-access.log"]
     assert_no_token_is_logged(site, one, other)
 
@@ -225,7 +225,7 @@ def test_apache_tells_the_clients_address_and_logs_no_token(apache, guests):
     assert "127.0.0.9" in json.dumps(listed) and "192.0.2.1" not in json.dumps(listed)
     with dm_socket(guests[1]) as sock:
         sock.ping()
-    eventually(lambda: '/ws/chat"' in apache.logs()["access.log"], 5, "the socket is logged")
+    eventually(lambda: '/ws/chat"' in apache.logs()["access.log"], what="the socket is logged")
     assert "/ws" not in apache.logs()["site-access.log"]
     assert_no_token_is_logged(apache, *guests, far)
 
@@ -260,8 +260,8 @@ def test_apache_virtual_host_of_the_document_has_tls_and_a_log_without_secrets(s
         assert json.loads(sock.recv() if one.make_message(other, "through TLS") else "")["content"] == "through TLS"
         sock.close()
         requests.get(door.url + "/else?where", verify=door.certificate, timeout=10)
-        eventually(lambda: "/else?where" in door.logs()["site-access.log"], 5, "the site has its log")
-        eventually(lambda: "/ws/chat" in door.logs()["access.log"], 5, "the socket is logged")
+        eventually(lambda: "/else?where" in door.logs()["site-access.log"], what="the site has its log")
+        eventually(lambda: "/ws/chat" in door.logs()["access.log"], what="the socket is logged")
         assert "/api" not in door.logs()["site-access.log"] and "/ws" not in door.logs()["site-access.log"]
         assert_no_token_is_logged(door, one, other)
 
@@ -314,7 +314,7 @@ def test_cgi_program_ends_with_its_request(cgi, stack):
         return {pid: command for pid, command in procs.belonging_to(str(stack.var)).items()
                 if "bin/fcgi-app" in command and pid not in pools and not any(pid in procs.children(pool) for pool in pools)}
     try:
-        eventually(lambda: not left(), 10, "no program is left")
+        eventually(lambda: not left(), what="no program is left")
     except AssertionError:
         assert not left()       # names it
         raise

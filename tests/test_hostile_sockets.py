@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from contextlib import ExitStack
+from statistics import median
 
 import pytest
 
@@ -20,7 +21,7 @@ from parley.growth import Growth, use_every_worker
 from parley.reference import World, reference
 from parley.realtime import PATHS
 from parley.sockets import Closed, dm_socket
-from parley.wait import eventually
+from parley.wait import eventually, lasting, seconds
 from parley.wire import Wire
 
 #: A bucket of frames that only a flood empties.
@@ -141,7 +142,7 @@ def test_more_members_than_there_are_do_nothing(speak, world, kept, op, shown):
         body = hostile.with_first(body, name, b"[]")
     sock.raw(frame_bytes(body))
     assert_usable(sock, world)
-    eventually(lambda: all(text in kept.text() for text in said.values()), 10, "it is stored")
+    eventually(lambda: all(text in kept.text() for text in said.values()), what="it is stored")
     kept.settle()                       # receipts are written a little later
     assert hostile.MARK not in kept.text()
 
@@ -385,26 +386,22 @@ def assert_hears_nothing(sock, seconds=0.2):
 
 # ---------------------------------------------------------------------- floods
 
-def neighbours(stack, world, until):
-    """How long Bob and Dave wait meanwhile: for an echo on a socket, for an answer over REST."""
-    bob, dave = world.people["bob"], world.people["dave"]
-    echoes, sends = [], []
+def neighbours(world, over, echoes, sends):
+    """Notes how long Bob and Dave wait meanwhile: for an echo on a socket, for an answer over REST."""
+    bob, dave, heard = world.people["bob"], world.people["dave"], []
     with dm_socket(bob) as sock:
-        while not until():
-            start = time.monotonic()
-            assert sock.exchange(dave, "calm")["content"] == "calm"
-            echoes.append(time.monotonic() - start)
-            start = time.monotonic()
-            bob.make_message(dave, "calm")
-            sends.append(time.monotonic() - start)
-            assert sock.recv_json()["content"] == "calm"
-    return echoes, sends
+        while not over():
+            sock.say(dave, "calm")
+            echoes.append(seconds(lambda: heard.append(sock.recv_json()["content"])))
+            sends.append(seconds(lambda: bob.make_message(dave, "calm too")))
+            heard.append(sock.recv_json()["content"])
+    assert heard == ["calm", "calm too"] * len(sends)
 
 
 def assert_quick(*taken):
-    """Half of them within what nobody notices, each within a second."""
+    """They were answered while it went on: who waits until a flood is over waits for a second and more."""
     for times in taken:
-        assert len(times) >= 3 and sorted(times)[len(times) // 2] < 0.15 and max(times) < 1, sorted(times)[-5:]
+        assert median(times) < 0.5, times
 
 
 #: What is poured, whole frames each time.
@@ -422,22 +419,23 @@ FLOODS = {
 @pytest.mark.parametrize("why", FLOODS)
 def test_a_flood_does_not_slow_down_the_others(stack, speak, world, why):
     """Two sockets pour for a second, or until they are closed for it; one of them never reads."""
-    pid, end = stack.pid("ws-daemon"), time.monotonic() + 1
-    pourers = [threading.Thread(target=pour, args=(speak(dialect, "erin"), FLOODS[why], end)) for dialect in ("conv", "p2p")]
+    pid, echoes, sends = stack.pid("ws-daemon"), [], []
+    over = lasting(1, lambda: len(sends) >= 5)
+    pourers = [threading.Thread(target=pour, args=(speak(dialect, "erin"), FLOODS[why], over)) for dialect in ("conv", "p2p")]
     for thread in pourers:
         thread.start()
-    taken = neighbours(stack, world, lambda: time.monotonic() > end)
+    neighbours(world, over, echoes, sends)
     for thread in pourers:
         thread.join()
-    assert_quick(*taken)
+    assert_quick(echoes, sends)
     assert stack.pid("ws-daemon") == pid
 
 
-def pour(sock, data, end):
-    """Send data over and over, whole, until the end or until the server hangs up."""
+def pour(sock, data, over):
+    """Send data over and over, whole, until it is over or until the server hangs up."""
     sock.ws.settimeout(0.1)
     left = memoryview(data)
-    while time.monotonic() < end:
+    while not over():
         try:
             left = left[sock.ws.sock.send(left):] or memoryview(data)
         except TimeoutError:

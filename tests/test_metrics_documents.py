@@ -170,14 +170,14 @@ def watched():
         prometheus = Prometheus(directory, first)
         try:
             one, other = account(stack), account(stack)
-            eventually(lambda: prometheus.is_up(5), 30, "all five are scraped")
+            eventually(lambda: prometheus.is_up(5), what="all five are scraped")
             with DmSocket(stack, one.token, daemon=1) as sock, DmSocket(stack, other.token, daemon=2):
                 for i in range(20):
                     one.make_message(other, f"n{i}")
                 sock.collect(20)
-                eventually(lambda: prometheus.ask("sum(parley_sockets) == 2"), 10)
+                eventually(lambda: prometheus.ask("sum(parley_sockets) == 2"))
             assert one.login(username=one.name, password="wrong").status_code == 401
-            eventually(lambda: prometheus.ask("sum(rate(parley_logins_total[1m])) > 0"), 20)
+            eventually(lambda: prometheus.ask("sum(rate(parley_logins_total[1m])) > 0"))
             yield stack, prometheus
         finally:
             prometheus.close()
@@ -194,13 +194,13 @@ def test_prometheus_answers_every_query_of_the_dashboard(watched):
         if title in QUIET:
             prometheus.ask(query)               # which fails on what Prometheus cannot read
         else:                                   # a rate wants two scrapes of every service
-            eventually(lambda: prometheus.ask(query), 20, f"{title}: {query} finds something")
+            eventually(lambda: prometheus.ask(query), what=f"{title}: {query} finds something")
 
 
 def test_what_prometheus_sums_up_is_what_was_done(watched):
     stack, prometheus = watched
     sent = stack.query("SELECT count(*) FROM messages")[0][0]
-    eventually(lambda: [row["value"][1] for row in prometheus.ask("sum(parley_messages_sent_total)")] == [str(sent)], 10)
+    eventually(lambda: [row["value"][1] for row in prometheus.ask("sum(parley_messages_sent_total)")] == [str(sent)])
 
 
 def test_no_alert_fires_while_all_is_well_and_one_does_when_a_daemon_is_gone(watched):
@@ -210,10 +210,10 @@ def test_no_alert_fires_while_all_is_well_and_one_does_when_a_daemon_is_gone(wat
     daemon = stack.var / "service/ws-daemon-2"
     subprocess.run(["s6-svc", "-wD", "-T", "20000", "-d", str(daemon)], check=True)
     try:
-        eventually(lambda: [a["labels"]["alertname"] for a in prometheus.get("alerts")["data"]["alerts"]] == ["ParleyDown"], 15)
+        eventually(lambda: [a["labels"]["alertname"] for a in prometheus.get("alerts")["data"]["alerts"]] == ["ParleyDown"])
     finally:
         subprocess.run(["s6-svc", "-wu", "-T", "20000", "-u", str(daemon)], check=True)
-    eventually(lambda: prometheus.is_up(5), 15)
+    eventually(lambda: prometheus.is_up(5))
 
 
 def test_ports_that_were_asked_for_and_are_taken_stop_the_start():

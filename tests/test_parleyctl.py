@@ -15,7 +15,7 @@ import requests
 from parley import ctl, keys
 from parley.api import Dm, account
 from parley.conv import Conv, refusal
-from parley.growth import with_each_worker
+from parley.growth import of_each_worker
 from parley.sockets import dm_socket
 from parley.stack import binary
 from parley.wait import eventually
@@ -210,7 +210,7 @@ def test_mail_on_its_way_does_not_keep_the_address_of_who_is_erased(module_stack
         courier.execute("SELECT recipient FROM mail_claim('\\x00', interval '1 minute')")
         assert courier.fetchall() == [(address,)]
         erasure = pool.submit(ctl.ask, module_stack, "user", "delete", alice.name, "--yes")
-        eventually(lambda: erasure.done() or module_stack.query("SELECT pid FROM pg_locks WHERE NOT granted"), 10, "it waits for the courier")
+        eventually(lambda: erasure.done() or module_stack.query("SELECT pid FROM pg_locks WHERE NOT granted"), what="it waits for the courier")
         conn.commit()
         erasure.result()
     conn.close()
@@ -245,7 +245,7 @@ def test_export_of_a_user_has_all_of_theirs_and_no_secret(module_stack, alice, b
     alice.make_message(bob, 'mine, with "quotes" and ü')
     script(module_stack, alice, "--scope", "send,read")
     bob.make_message(alice, "not mine")
-    eventually(lambda: not module_stack.query("SELECT id FROM mail_outbox WHERE state = 'pending'"), 10, "the mail is sent")
+    eventually(lambda: not module_stack.query("SELECT id FROM mail_outbox WHERE state = 'pending'"), what="the mail is sent")
     assert ctl.run(module_stack, "user", "export", alice.name, "--output", tmp_path / "out.json").returncode == 0
     assert stat.S_IMODE((tmp_path / "out.json").stat().st_mode) == 0o600
     data = json.loads((tmp_path / "out.json").read_text())
@@ -382,15 +382,15 @@ def test_rotated_key_signs_and_old_tokens_stay_good(module_stack, alice):
     assert (file.stat().st_uid, stat.S_IMODE(file.stat().st_mode)) == (owner, 0o600)
     assert [p.name for p in file.parent.iterdir()] == [file.name]       # no half-written file beside it
     assert alice.me().status_code == 200
-    with_each_worker(module_stack, "fcgi-auth", lambda: eventually(
-        lambda: signed_by(alice.another_device().token) == made["kid"], 10, "new logins are signed with the new key"))
+    of_each_worker(module_stack, lambda: eventually(
+        lambda: signed_by(alice.another_device().token) == made["kid"], what="new logins are signed with the new key"), "fcgi-auth")
     fresh = alice.another_device()
-    with_each_worker(module_stack, "fcgi-app", lambda: eventually(lambda: fresh.me().status_code == 200, 10, "which is known"))
+    of_each_worker(module_stack, lambda: eventually(lambda: fresh.me().status_code == 200, what="which is known"))
     assert [k["use"] for k in ctl.ask(module_stack, "key", "list")] == ["signs"] + ["verifies"] * len(before)
     ctl.ask(module_stack, "key", "remove", signed_by(alice.token))
-    with_each_worker(module_stack, "fcgi-app", lambda: eventually(
-        lambda: (alice.me().status_code, fresh.me().status_code) == (401, 200), 10, "tokens of the removed key are refused"))
-    eventually(lambda: refusal(as_conv(alice)) == 401, 10, "by the daemon, too")
+    of_each_worker(module_stack, lambda: eventually(
+        lambda: (alice.me().status_code, fresh.me().status_code) == (401, 200), what="tokens of the removed key are refused"))
+    eventually(lambda: refusal(as_conv(alice)) == 401, what="by the daemon, too")
     with dm_socket(fresh) as sock:
         sock.ping()
 

@@ -33,7 +33,7 @@ def test_first_socket_up_and_last_one_down_are_told(alice, bob, group, connect):
     last = time.monotonic()
     second.close()
     assert watcher.recv_json() == presence(alice, "offline")
-    assert DEBOUNCE - 0.1 < time.monotonic() - last < DEBOUNCE + 2
+    assert DEBOUNCE - 0.1 < time.monotonic() - last < DEBOUNCE + 10, "not when a daemon counts as dead"
     watcher.expect_nothing(0.3)
 
 

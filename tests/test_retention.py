@@ -270,7 +270,7 @@ def test_the_courier_does_it(people, stack):
     age(stack, talked[:2], 4)
     done = ctl.ask(stack, "conversation", "retention", room["id"], 3)
     assert (done["days"], done["default_days"], done["deleted"]) == (3, DAYS, 0)
-    eventually(lambda: bodies(bob, room) == ["line 2"], 30, "the courier has deleted what is old")
+    eventually(lambda: bodies(bob, room) == ["line 2"], what="the courier has deleted what is old")
     stack.wait_for_log("event=messages_purged")
     done = ctl.ask(stack, "conversation", "retention", number_of(room["id"]))
     assert (done["days"], done["deleted"]) == (3, 2)

@@ -219,11 +219,11 @@ def test_history_is_read_as_lines(home):
 def test_room_is_followed(home, name):
     script = home.real(SNIPPETS[name])
     with Running(home, script) as tail:
-        eventually(lambda: home.alice.say(home.room, "are you there?") and "there?" in tail.printed, 20)
+        eventually(lambda: home.alice.say(home.room, "are you there?") and "there?" in tail.printed)
         for n in range(20):
             home.alice.say(home.room, f"number {n}")
         home.alice.say(home.room, "a \x1b[31mred\nline")
-        eventually(lambda: "\\nline" in tail.printed, 10)
+        eventually(lambda: "\\nline" in tail.printed)
         assert re.findall(r"number (\d+)", tail.printed) == [str(n) for n in range(20)]
         last = tail.printed.splitlines()[-1]
         assert home.alice.name in last and "\x1b" not in last and "\\nline" in last
@@ -241,14 +241,14 @@ def test_bot_answers_each_question_once_however_often_it_is_killed(home):
     with Running(home, bot):
         home.bash(". parley.sh; until parley consumers | grep -q uptime-bot; do sleep 0.1; done")
         home.alice.say(home.room, "!uptime")
-        eventually(lambda: answers(home) == 1, 15)
+        eventually(lambda: answers(home) == 1)
         home.alice.say(home.room, "thank you")
     home.alice.say(home.room, "!uptime")                # while it is not there
     home.bash(f". parley.sh; parley consumers/uptime-bot/ack -d cursor={start}")    # as if it had acknowledged nothing
     with Running(home, bot):
-        eventually(lambda: answers(home) == 2, 15)
+        eventually(lambda: answers(home) == 2)
         home.alice.say(home.room, "!uptime")
-        eventually(lambda: answers(home) == 3, 15)
+        eventually(lambda: answers(home) == 3)
     assert answers(home) == 3
 
 

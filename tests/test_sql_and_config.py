@@ -111,7 +111,7 @@ def test_database_without_the_schema_stops_the_start(database, tmp_path, program
 
 def start(program, database, directory):
     """Start a program as a service would; it is ended after a while if it runs."""
-    return run(program, timeout=5, DATABASE_URL=database, KEY_FILE=str(directory / "keys"), FCGI_WORKERS="1",
+    return run(program, timeout=30, DATABASE_URL=database, KEY_FILE=str(directory / "keys"), FCGI_WORKERS="1",
                FCGI_LISTEN=str(directory / "api.sock"), WS_LISTEN=str(directory / "ws.sock"))
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import time
 
 import pytest
 
@@ -12,7 +11,7 @@ from parley.conv import conv_account, conv_socket, refusal
 from parley.events import Stream, ask, now, since, told
 from parley.everywhere import SOCKETS, SURFACES
 from parley.reference import SCOPES, routes, scopes_beside
-from parley.sockets import dm_socket
+from parley.sockets import assert_closed_in_time, dm_socket
 from parley.wait import eventually
 
 ACCOUNT = conv_account
@@ -43,7 +42,7 @@ def revoke(user, token):
 
 def known(script):
     """A socket of the script's, once the daemon knows its token: within a second of its making."""
-    eventually(lambda: refusal(script) is None, 1.2, "the daemon knows the token")
+    eventually(lambda: refusal(script) is None, what="the daemon knows the token")
     return conv_socket(script)
 
 
@@ -116,14 +115,14 @@ def test_only_ones_own_tokens_can_be_revoked(alice, bob):
 def test_last_use_is_shown_and_written_once_a_minute(alice, stack):
     token, script = make(alice)
     assert script.me().status_code == 200
-    used = eventually(lambda: listed(alice)[0]["used_at"], 3, "the use is noted")
+    used = eventually(lambda: listed(alice)[0]["used_at"], what="the use is noted")
     assert parse_time(used) >= parse_time(token["created_at"])
     for _ in range(20):
         assert script.me().status_code == 200
     assert listed(alice)[0]["used_at"] == used
     stack.query("UPDATE tokens SET used_at = now() - interval '2 minutes' WHERE session_id = %s RETURNING 1", number_of(token["id"]))
     known(script).close()
-    assert eventually(lambda: parse_time(listed(alice)[0]["used_at"]) > parse_time(used), 3, "the socket's use is noted")
+    assert eventually(lambda: parse_time(listed(alice)[0]["used_at"]) > parse_time(used), what="the socket's use is noted")
 
 
 # ---------------------------------------------------------------------- where it is accepted
@@ -139,17 +138,15 @@ def test_it_is_good_on_every_surface(alice, bob):
 
 
 @pytest.mark.parametrize("surface", SURFACES)
-def test_it_opens_every_socket_and_revocation_closes_it_within_a_second(alice, surface):
+def test_it_opens_every_socket_and_revocation_closes_it_within_a_second(alice, bob, surface):
     token, script = make(alice, "read", "send")
     known(script).close()
     opens = SOCKETS[surface]
     with opens(script, header=[f"Sec-WebSocket-Protocol: chat.{surface}"]) as sock:
         sock.ping()
-        start = time.monotonic()
         assert revoke(alice, token).status_code == 204
+        assert_closed_in_time([sock], alice, bob)
         assert_problem(script.me(), 401, "unauthorized")
-        sock.expect_close(4001, within=2)
-        assert time.monotonic() - start < 1
     assert listed(alice) == []
 
 
@@ -225,7 +222,7 @@ def test_reading_is_not_sending_on_sockets_either(alice, bob):
 
 @pytest.mark.parametrize("surface", SURFACES)
 def test_sending_alone_opens_no_socket(scripts, surface):
-    eventually(lambda: refusal(scripts["send"], SOCKETS[surface]) == 403, 2, "refused as what it is")
+    eventually(lambda: refusal(scripts["send"], SOCKETS[surface]) == 403, what="refused as what it is")
 
 
 # ---------------------------------------------------------------------- limited to one conversation
@@ -284,7 +281,7 @@ def test_a_limited_token_is_told_of_its_conversation_alone(limited):
 
 
 def test_a_limited_token_opens_no_socket(limited):
-    assert refusal(limited["script"]) == 403
+    eventually(lambda: refusal(limited["script"]) == 403, what="refused as what it is")
 
 
 def test_a_limited_token_is_for_a_conversation_one_is_in(alice, bob, stack):
@@ -309,7 +306,7 @@ def test_an_expired_token_is_refused(alice, stack):
     soon = "UPDATE sessions SET expires_at = date_trunc('second', now()) + interval '3 s' WHERE id = %s RETURNING 1"
     stack.query(soon, number_of(token["id"]))   # nobody has asked for it yet, so nobody remembers the minute
     assert script.me().status_code == 200
-    eventually(lambda: script.me().status_code == 401, 5, "it expires")
+    eventually(lambda: script.me().status_code == 401, what="it expires")
     assert_problem(script.me(), 401, "unauthorized")
     assert listed(alice) == []
 
@@ -328,7 +325,7 @@ def test_a_disabled_users_tokens_do_not_work(stack):
     sock = known(script)
     stack.disable(owner.name)
     assert_problem(script.me(), 403, "account_disabled")
-    sock.expect_close(4003, within=2)
+    sock.expect_close(4003)
     assert refusal(script) == 403
 
 

@@ -316,13 +316,15 @@ def test_the_same_key_leaves_one_message(hook, group):
 
 def test_a_flood_is_refused_with_a_time_to_wait(hook, group, alice):
     other = Hook(alice, group, name="Calm")
-    assert [hook.post(f"no {n}", "text/plain").status_code for n in range(60)] == [200] * 60
-    more = (hook.post(f"no {n}", "text/plain") for n in range(60, 400))     # one a second is allowed meanwhile
-    refused = next(answer for answer in more if answer.status_code != 200)
+    answers = []
+    while not answers or answers[-1].status_code == 200:
+        answers.append(hook.post(f"no {len(answers)}", "text/plain"))
+    refused = answers.pop()
+    assert 60 <= len(answers) < 600, "one more for each second that it took"
     assert_problem(refused, 429, "rate_limited")
     assert 1 <= int(refused.headers["Retry-After"]) <= 60
     assert other.post("I may", "text/plain").status_code == 200
-    eventually(lambda: hook.post("again", "text/plain").status_code == 200, 5, "a second later one is allowed again")
+    eventually(lambda: hook.post("again", "text/plain").status_code == 200, what="a second later one is allowed again")
 
 
 def test_no_address_is_in_a_log(hook, stack):

@@ -2,6 +2,7 @@
 
 import os
 import time
+from statistics import median
 
 import psycopg2
 import pytest
@@ -14,7 +15,7 @@ from parley.disk import small_disk
 from parley.metrics import SERVICES, status
 from parley.sockets import DmSocket
 from parley.stack import Stack
-from parley.wait import eventually
+from parley.wait import eventually, seconds
 
 LARGE = os.urandom(8000).hex()          # nothing to compress: each takes pages of its own
 
@@ -51,7 +52,7 @@ def full(tables, stack):
     """Fills the disk when called; there is room again after the test."""
     yield tables.fill
     tables.free()
-    eventually(stack.ready, 20, "service resumes")
+    eventually(stack.ready, what="service resumes")
 
 
 def send_until_refused(alice, bob):
@@ -69,10 +70,9 @@ def test_sends_are_refused_with_503_and_all_that_was_acknowledged_is_there(alice
     alice.make_message(bob, "before")
     full()
     stored, refused = send_until_refused(alice, bob)
-    for _ in range(8):                  # each worker
-        start = time.monotonic()
-        assert_problem(alice.send(bob, LARGE), 503, "unavailable")
-        assert time.monotonic() - start < 2
+    # Eight: each worker.
+    taken = [seconds(lambda: assert_problem(alice.send(bob, LARGE), 503, "unavailable")) for _ in range(8)]
+    assert median(taken) < 2, f"not after the time a statement has: {taken}"
     assert_problem(refused, 503, "unavailable")
     assert [m["content"] for m in alice.whole_history(bob)] == ["before", *stored], "reading goes on"
     assert alice.me().status_code == 200 and alice.conversations().status_code == 200
@@ -96,7 +96,7 @@ def test_sockets_stay_and_are_told_what_was_not_stored(alice, bob, connect, full
     assert [set(f) for f in frames if "content" not in f] == [{"error"}] * 3
     assert [f["content"] for f in receiver.collect(len(stored))] == stored
     tables.free()
-    echo = eventually(lambda: (frame := sender.exchange(bob, "after")).get("content") and frame, 10, "it goes on")
+    echo = eventually(lambda: (frame := sender.exchange(bob, "after")).get("content") and frame, what="it goes on")
     assert receiver.recv_json()["id"] == echo["id"]
     assert stack.pid("ws-daemon") == daemon
 
@@ -109,13 +109,13 @@ def test_what_cannot_be_noted_is_tried_again_without_haste(alice, connect, stack
     refused = lambda: stack.log_text().count('sqlstate=53100 reason="no space left"')  # noqa: E731
     try:
         connect(alice)
-        before = eventually(refused, 10, "the daemon has tried")
+        before = eventually(refused, what="the daemon has tried")
         time.sleep(2)
         assert 1 <= refused() - before <= 6
     finally:
         stack.query("DROP FUNCTION no_room CASCADE")
     user = "SELECT count(*) FROM online o JOIN users u ON u.id = o.user_id WHERE u.username = %s"
-    eventually(lambda: stack.query(user, alice.name) == [(1,)], 10, "it is noted after all")
+    eventually(lambda: stack.query(user, alice.name) == [(1,)], what="it is noted after all")
 
 
 # ---------------------------------------------------------------------- that of everything
@@ -163,7 +163,7 @@ def test_a_full_disk_neither_ends_nor_blocks_nor_spins_anybody(whole):
         answer = alice.send(bob, "meanwhile", key="meanwhile")
         assert answer.status_code in (201, 503), answer.text
         whole.disk.free()
-        eventually(lambda: alice.send(bob, "meanwhile", key="meanwhile").status_code == 201, 20, "it goes on")
+        eventually(lambda: alice.send(bob, "meanwhile", key="meanwhile").status_code == 201, what="it goes on")
         frames = [sock.recv_json() for _ in range(1)]
         assert frames[0]["content"] == "meanwhile"
     assert {name: whole.pid(name) for name in names} == before
@@ -176,12 +176,12 @@ def test_what_dies_while_the_disk_is_full_comes_back(whole, name):
     whole.disk.fill()
     try:
         old = whole.kill(name)
-        eventually(lambda: not procs.alive(old), 5)
-        eventually(lambda: status(whole, name, "/healthz") == 200, 15, "it runs again")
+        eventually(lambda: not procs.alive(old))
+        eventually(lambda: status(whole, name, "/healthz") == 200, what="it runs again")
         assert alice.me().status_code == 200
     finally:
         whole.disk.free()
-    eventually(lambda: all(status(whole, one, "/readyz") == 200 for one in SERVICES), 20, "all is well")
+    eventually(lambda: all(status(whole, one, "/readyz") == 200 for one in SERVICES), what="all is well")
 
 
 def test_postgresql_without_room_for_its_journal_loses_nothing_and_comes_back(whole):
@@ -201,15 +201,13 @@ def test_postgresql_without_room_for_its_journal_loses_nothing_and_comes_back(wh
             sent += [f"n{n}"] if answer.status_code == 201 else []
             refused += answer.status_code == 503
         assert refused, "there was room after all"
-        for _ in range(8):
-            start = time.monotonic()
-            assert_problem(alice.me(), 503, "unavailable")
-            assert time.monotonic() - start < 3
+        taken = [seconds(lambda: assert_problem(alice.me(), 503, "unavailable")) for _ in range(8)]
+        assert median(taken) < 3, f"not after the time a statement has: {taken}"
         whole.disk.free()
-        eventually(lambda: alice.send(bob, "after", key="after").status_code == 201, 30, "it goes on")
-        eventually(lambda: all(status(whole, one, "/readyz") == 200 for one in SERVICES), 20, "all is well")
+        eventually(lambda: alice.send(bob, "after", key="after").status_code == 201, what="it goes on")
+        eventually(lambda: all(status(whole, one, "/readyz") == 200 for one in SERVICES), what="all is well")
         told = []
-        eventually(lambda: told.append(sock.recv_json()["content"]) or told[-1] == "after", 10)
+        eventually(lambda: told.append(sock.recv_json()["content"]) or told[-1] == "after")
     history = [m["content"] for m in alice.whole_history(bob)]
     assert {"before", "after", *sent} <= set(history) and len(history) == len(set(history))
     assert told in (history, history[1:]), "the socket stayed, and heard of each"
@@ -228,6 +226,6 @@ def test_a_log_that_grows_large_is_cut_even_without_room_for_a_copy(whole):
             out.write(b"x")
     whole.disk.fill()
     try:
-        eventually(lambda: log.stat().st_size < 1 << 20, 30, "it is cut")
+        eventually(lambda: log.stat().st_size < 1 << 20, what="it is cut")
     finally:
         whole.disk.free()

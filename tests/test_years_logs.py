@@ -37,11 +37,11 @@ def test_logs_may_be_copied_and_cut_while_they_are_written(stack, alice, bob, co
     talk(alice, bob, connect)
     logs = {name: stack.var / "log" / name for name in WRITERS}
     for log in logs.values():
-        eventually(lambda: log.stat().st_size, 5)
+        eventually(lambda: log.stat().st_size)
         os.truncate(log, 0)
     talk(alice, bob, connect)
     for name, log in logs.items():
-        eventually(lambda: log.stat().st_size, 5, f"{name} goes on")
+        eventually(lambda: log.stat().st_size, what=f"{name} goes on")
         assert b"\0" not in log.read_bytes(), f"{name}: it begins where it was cut"
 
 
@@ -57,19 +57,19 @@ def test_the_access_log_may_be_renamed_as_the_packages_logrotate_does(stack, ali
         shutil.chown(log.parent, "www-data", "adm")
         log.parent.chmod(int(directory, 8))
     alice.me()
-    eventually(lambda: log.stat().st_size, 5)
+    eventually(lambda: log.stat().st_size)
     old = log.rename(log.with_name("access.log.1"))
     log.touch()
     if os.getuid() == 0:
         shutil.chown(log, "www-data", "adm")
     log.chmod(int(mode, 8))
     procs.kill(nginx, signal.SIGUSR1)
-    eventually(lambda: alice.me().status_code == 200 and log.stat().st_size, 5, "the new one is written")
-    eventually(lambda: not any(procs.has_open(pid, old) for pid in procs.children(nginx)), 5, "by every worker")
+    eventually(lambda: alice.me().status_code == 200 and log.stat().st_size, what="the new one is written")
+    eventually(lambda: not any(procs.has_open(pid, old) for pid in procs.children(nginx)), what="by every worker")
     size = old.stat().st_size
     for _ in range(20):
         alice.me()
-    eventually(lambda: log.read_text().count("/api/v1/users/me") > 20, 5)
+    eventually(lambda: log.read_text().count("/api/v1/users/me") > 20)
     assert old.stat().st_size == size and stack.pid("nginx") == nginx
 
 
@@ -82,14 +82,14 @@ def test_a_reader_of_the_log_that_stands_still_holds_no_daemon_up(stack, tmp_pat
                               env={"PATH": os.environ["PATH"], "WS_LISTEN": str(listen), "KEY_FILE": str(stack.key_file()),
                                    "DATABASE_URL": stack.conninfo()})
     try:
-        eventually(lambda: answer(listen, "/").startswith("HTTP/1.1 404"), 10, "it serves")
+        eventually(lambda: answer(listen, "/").startswith("HTTP/1.1 404"), what="it serves")
         for _ in range(2 * room // 100):
             assert " 101 " in answer(listen, "/ws/chat?token=x", "Connection: Upgrade", "Upgrade: websocket",
                                      "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
         assert answer(listen, "/").startswith("HTTP/1.1 404")
         assert len(os.read(ours, 65536)) > room // 2
         eventually(lambda: answer(listen, "/ws/chat?token=x", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
-                                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==") and b"lines_dropped=" in os.read(ours, 65536), 5)
+                                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==") and b"lines_dropped=" in os.read(ours, 65536))
     finally:
         daemon.terminate()
         daemon.wait(15)

@@ -168,7 +168,7 @@ class Dm(Api):
         """Every message with other, oldest first. Asks again while the answer is 503, as clients do."""
         found = []
         while True:
-            page = eventually(lambda: self._page(other, len(found)), 10, "the history is served")
+            page = eventually(lambda: self._page(other, len(found)), what="the history is served")
             found += page[0]
             if len(page[0]) < 100:
                 return found[::-1]

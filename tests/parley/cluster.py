@@ -53,7 +53,7 @@ class Cluster:
                 self._command(BIN / "postgres", "-D", self.dir / "data", "-k", self.dir,
                               "-c", "listen_addresses=", "-c", "fsync=off"),
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd="/", start_new_session=True)
-        eventually(self.answers, 20, "the test's PostgreSQL answers")
+        eventually(self.answers, what="the test's PostgreSQL answers")
         return self
 
     def postmaster(self):

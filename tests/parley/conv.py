@@ -6,6 +6,7 @@ from websocket import WebSocketBadStatusException
 
 from .api import Dm, fresh_name, fresh_password, id_of
 from .sockets import Socket
+from .wait import PATIENCE
 
 
 class Conv(Dm):
@@ -164,7 +165,7 @@ class ConvSocket(Socket):
         self.aside = aside
         super().__init__(*args, **kwargs)
 
-    def recv_text(self, timeout=10):
+    def recv_text(self, timeout=PATIENCE):
         while True:
             text = super().recv_text(timeout)
             if json.loads(text)["type"] not in self.aside:
@@ -176,13 +177,13 @@ class ConvSocket(Socket):
     def say(self, c, body, **more):
         self.tell("message", conversation_id=id_of(c), body=body, **more)
 
-    def expect(self, type, timeout=10):
+    def expect(self, type, timeout=PATIENCE):
         """The next frame, which has to be of this type; its data."""
         frame = self.recv_json(timeout)
         assert frame["type"] == type, frame
         return frame.get("data")
 
-    def until(self, type, timeout=10):
+    def until(self, type, timeout=PATIENCE):
         """The data of the next frame of this type; others are let through."""
         while True:
             frame = self.recv_json(timeout)

@@ -112,7 +112,7 @@ class Crowd:
             return socket.create_connection(("127.0.0.1", self.stack.port), timeout=20)
         sock = socket.socket(socket.AF_UNIX)
         sock.setblocking(False)
-        eventually(lambda: self._reached(sock, self.stack.daemon_socket(daemon)), 20, "the daemon accepts", 0)
+        eventually(lambda: self._reached(sock, self.stack.daemon_socket(daemon)), what="the daemon accepts", every=0)
         return sock
 
     def _reached(self, sock, path):
@@ -146,8 +146,9 @@ class Crowd:
         peer.told[frame["data"]["user_id"]] = status
         self.last_at = time.monotonic()
 
-    def settle(self, quiet, timeout=120):
-        """Read until nothing came for so many seconds."""
+    def settle(self, quiet, timeout=120, online=0):
+        """Read until so many were told to be online, and then until nothing came for so many seconds."""
+        eventually(lambda: self.read(0.1) or self.frames["online"] >= online, timeout, "the greetings", 0)
         start = time.monotonic()
         eventually(lambda: self.read(0.1) or time.monotonic() - max(start, self.last_at) > quiet, timeout, "quiet", 0)
         return self
@@ -191,8 +192,8 @@ def rows_written(stack):
     """(inserted, deleted) rows of `online` so far. Backends report once a second, when a statement ends: so wait for
     a heartbeat of every daemon that comes more than a second after all this, and a moment."""
     now = stack.query("SELECT clock_timestamp() + interval '1.1 s'")[0][0]
-    eventually(lambda: stack.query("SELECT bool_and(seen_at > %s) FROM daemons", now)[0][0], 10, "heartbeats", 0.2)
-    return eventually(lambda: _same_twice(stack), 5)
+    eventually(lambda: stack.query("SELECT bool_and(seen_at > %s) FROM daemons", now)[0][0], what="heartbeats", every=0.2)
+    return eventually(lambda: _same_twice(stack))
 
 
 def _same_twice(stack):

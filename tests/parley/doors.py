@@ -79,7 +79,7 @@ class Door:
         def there():
             assert all(p.poll() is None for p in self.processes), self.logs()
             return condition()
-        eventually(there, 20, what)
+        eventually(there, what=what)
 
     def listens(self):
         try:

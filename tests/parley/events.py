@@ -6,6 +6,8 @@ import socket as stdsocket
 import threading
 from urllib.parse import urlencode
 
+from .wait import PATIENCE
+
 PATH = "/api/v1/events"
 
 
@@ -57,7 +59,7 @@ class Waiting(threading.Thread):
         except Exception as e:          # shown by answer()
             self.error = e
 
-    def answer(self, timeout=15):
+    def answer(self, timeout=PATIENCE):
         self.join(timeout)
         assert not self.is_alive(), f"still waiting after {timeout} s"
         if self.error:
@@ -79,7 +81,7 @@ class _UnixConnection(http.client.HTTPConnection):
 class Stream:
     """An event stream; daemon=n goes to the n-th daemon's unix socket instead of through nginx."""
 
-    def __init__(self, user, last=None, daemon=None, timeout=10, accept="text/event-stream", token=..., **query):
+    def __init__(self, user, last=None, daemon=None, timeout=PATIENCE, accept="text/event-stream", token=..., **query):
         stack = user.stack
         self.http = (http.client.HTTPConnection("127.0.0.1", stack.port, timeout=timeout) if daemon is None
                      else _UnixConnection(stack.daemon_socket(daemon), timeout))

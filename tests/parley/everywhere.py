@@ -16,6 +16,7 @@ from .groups import Groups, groups_socket
 from .p2p import P2p, p2p_socket
 from .rooms import Rooms, rooms_socket
 from .sockets import dm_socket
+from .wait import PATIENCE
 
 SURFACES = ("dm", "conv", "p2p", "rooms", "groups")
 GROUPED = SURFACES[1:]                  # dm has no place for groups
@@ -205,7 +206,7 @@ class Person:
         self.sockets.close()
 
 
-def hear(sock, timeout=10):
+def hear(sock, timeout=PATIENCE):
     """The next thing said; frames about anything else are let through."""
     while True:
         m = message_in(sock.surface, sock.recv_json(timeout))

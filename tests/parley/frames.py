@@ -14,6 +14,7 @@ from websocket import WebSocketProtocolException
 from .realtime import PATHS, sections
 from .sockets import Closed, Socket
 from .stack import binary
+from .wait import PATIENCE
 
 #: The members of an error frame.
 ERROR = {"dm": {"error"}, "conv": {"type", "error", "data"}, "p2p": {"type", "sender_id", "content", "error", "code"},
@@ -77,7 +78,7 @@ class Speaker(Socket):
         if wait:
             self.ping()                 # it is admitted, and told who is there, by now
 
-    def ping(self, timeout=5):
+    def ping(self, timeout=PATIENCE):
         """A pong comes; what comes before it is passed over."""
         self.raw(frame_bytes(b"there?", PING))
         self.ws.settimeout(timeout)
@@ -91,13 +92,13 @@ class Speaker(Socket):
         except (BrokenPipeError, ConnectionResetError):
             pass
 
-    def recv_text(self, timeout=10):
+    def recv_text(self, timeout=PATIENCE):
         try:
             return super().recv_text(timeout)
         except WebSocketProtocolException as fault:     # a close of one byte comes back as it is
             raise Closed(None, str(fault)) from None
 
-    def answer(self, timeout=5):
+    def answer(self, timeout=PATIENCE):
         """The next frame that is not about others."""
         while True:
             frame = self.recv_json(timeout)
@@ -126,7 +127,7 @@ def handshake(path="/ws/chat", **headers):
     return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
 
-def stream(address, timeout=5):
+def stream(address, timeout=PATIENCE):
     """A plain connection: to a port, or to a unix socket."""
     sock = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
     sock.settimeout(timeout)

@@ -50,7 +50,7 @@ class Front:
         with open(self.directory / "stderr", "w") as err:
             self.process = subprocess.Popen([nginx, "-e", str(self.directory / "nginx.log"), "-c", str(conf), "-g", "daemon off;"],
                                             cwd=self.directory, stdin=subprocess.DEVNULL, stdout=err, stderr=err)
-        eventually(self.answers, 15, "the nginx in front answers")
+        eventually(self.answers, what="the nginx in front answers")
         return self
 
     def __exit__(self, *_):

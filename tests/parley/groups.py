@@ -5,6 +5,7 @@ import pytest
 from .api import Api, fresh_name, fresh_password, id_of
 from .check import assert_id, parse_time
 from .sockets import Socket
+from .wait import PATIENCE
 
 
 class Groups(Api):
@@ -140,7 +141,7 @@ class GroupsSocket(Socket):
         ids = {"conversation_id": None, "group_id": None, place_member(place): place["id"]}
         self.send({"type": "message", **ids, "content": content, **more})
 
-    def message(self, timeout=10):
+    def message(self, timeout=PATIENCE):
         """The data of the next frame, which has to be a message."""
         frame = self.recv_json(timeout)
         assert set(frame) == {"type", "data"} and frame["type"] == "message", frame

@@ -19,20 +19,27 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-def with_each_worker(stack, pool, act):
-    """Ask each worker of a pool. The kernel wakes the first of those that wait, so all others stand still meanwhile."""
-    workers = stack.workers(pool)
+def of_each_worker(stack, act, pool="fcgi-app"):
+    """What a request gets of each worker. The kernel wakes the first of those that wait, so all others stand still
+    while one is asked."""
+    workers, answers = stack.workers(pool), []
     for worker in workers:
         with standing_still([other for other in workers if other != worker]):
-            act()
+            answers.append(act())
+    return answers
+
+
+def every_worker_serves(stack, person):
+    """Whether each of them has its connection to the database."""
+    return {resp.status_code for resp in of_each_worker(stack, person.me)} == {200}
 
 
 def use_every_worker(stack, person):
     """Until each has its connection to the database: one that were first needed later would look like a leak."""
     for pool, act in (("fcgi-app", person.me), ("fcgi-auth", person.another_device)):
-        with_each_worker(stack, pool, act)
+        of_each_worker(stack, act, pool)
         workers = stack.workers(pool)
-        eventually(lambda: len(set(map(descriptors, workers))) == 1, 5, "each worker has its connection and no more")
+        eventually(lambda: len(set(map(descriptors, workers))) == 1, what="each worker has its connection and no more")
 
 
 class Growth:
@@ -47,7 +54,7 @@ class Growth:
 
     def assert_none(self, kib):
         """The same processes have no more descriptors and at most so much more memory each."""
-        eventually(lambda: not self._more_descriptors(), 5, f"as few descriptors as before: {self.fds}")
+        eventually(lambda: not self._more_descriptors(), what=f"as few descriptors as before: {self.fds}")
         grown = {pid: resident_kib(pid) - self.kib[pid] for pid in self.pids}
         assert SANITIZED or max(grown.values()) <= kib, f"KiB: {grown}"
         return grown

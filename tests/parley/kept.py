@@ -29,7 +29,7 @@ class Kept:
             return cur.fetchall()
 
     def __call__(self):
-        eventually(lambda: self._rows(MAIL_TO_SEND) == [(0,)], 10, "the courier is idle")
+        eventually(lambda: self._rows(MAIL_TO_SEND) == [(0,)], what="the courier is idle")
         sql = " UNION ALL ".join(f"SELECT '{t}', md5(string_agg({row}::text, '' ORDER BY {row}::text)) FROM {t} t"
                                 for t in self.tables for row in [COUNTS.get(t, "t")])
         return dict(self._rows(sql))
@@ -44,7 +44,7 @@ class Kept:
 
     def settle(self, quiet=0.2):
         """Wait until nothing has changed for so many seconds."""
-        eventually(lambda: self._same_after(quiet), 10, "nothing is written any more", 0)
+        eventually(lambda: self._same_after(quiet), what="nothing is written any more", every=0)
 
     def _same_after(self, seconds):
         before = self()

@@ -17,9 +17,9 @@ def _write(stack, lines):
     stack.key_file().write_text("".join(line + "\n" for line in lines))
     old = {name: stack.kill(name, signal.SIGTERM) for name in READERS}
     for name, pid in old.items():
-        eventually(lambda: stack.runs_again(name, pid), 15, f"{name} restarted")
+        eventually(lambda: stack.runs_again(name, pid), what=f"{name} restarted")
     stack.forget_probes()               # their key may be the one that went
-    eventually(stack.ready, 10, "the stack answers again")
+    eventually(stack.ready, what="the stack answers again")
 
 
 def read(stack):

@@ -16,7 +16,7 @@ from aiosmtpd.smtp import AuthResult
 
 from . import procs
 from .stack import binary, free_port
-from .wait import eventually
+from .wait import PATIENCE, eventually
 
 _numbers = itertools.count(1)
 LINK = re.compile(r"https?://\S+[?&]token=([A-Za-z0-9_-]+)")
@@ -109,7 +109,7 @@ class MailServer:
     def to(self, address):
         return [mail for mail in list(self.mails) if mail.recipients == [address]]
 
-    def expect(self, address, timeout=15):
+    def expect(self, address, timeout=PATIENCE):
         """The first mail to an address."""
         return eventually(lambda: self.to(address), timeout, f"mail to {address}")[0]
 
@@ -125,14 +125,14 @@ class Courier:
         with open(self.log, "w") as log:
             self.process = subprocess.Popen([binary("courier"), "--config", str(stack.var / "conf/parley.env")],
                                             env=env, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        eventually(lambda: "event=started" in self.text() or self.process.poll() is not None, 10, "the courier starts")
+        eventually(lambda: "event=started" in self.text() or self.process.poll() is not None, what="the courier starts")
 
     def text(self):
         return self.log.read_text()
 
     def kill(self, sig=signal.SIGKILL):
         procs.kill(self.process.pid, sig)
-        return self.process.wait(15)
+        return self.process.wait(PATIENCE)
 
     def stop(self):
         """Gracefully; the exit code."""

@@ -5,7 +5,7 @@ import pytest
 
 from .check import number_of
 from .conv import EVENTS
-from .wait import eventually
+from .wait import PATIENCE, eventually
 
 DEBOUNCE = 1.0
 THREE = {"daemons": 3, "settings": {"PRESENCE_DEBOUNCE": int(DEBOUNCE * 1000)}}
@@ -14,7 +14,7 @@ THREE = {"daemons": 3, "settings": {"PRESENCE_DEBOUNCE": int(DEBOUNCE * 1000)}}
 @pytest.fixture(autouse=True)
 def whole(stack):
     """Every part works again, whatever the test before did."""
-    eventually(stack.ready, 20, "the stack is ready")
+    eventually(stack.ready, what="the stack is ready")
 
 
 def presence(who, status):
@@ -32,12 +32,12 @@ def is_online(stack, who):
     return bool(stack.query("SELECT 1 FROM online WHERE user_id = %s", number_of(who.id)))
 
 
-def on_daemons(stack, who, count, timeout=5):
+def on_daemons(stack, who, count, timeout=PATIENCE):
     """Their sockets are noted on so many daemons: the last one of one of them may go."""
     rows = lambda: stack.query("SELECT 1 FROM online WHERE user_id = %s", number_of(who.id))
     eventually(lambda: len(rows()) == count, timeout, f"{who.name} is on {count} daemons")
 
 
-def in_table(stack, *users, online=True, timeout=5):
+def in_table(stack, *users, online=True, timeout=PATIENCE):
     for who in users:
         eventually(lambda: is_online(stack, who) == online, timeout, f"{who.name} online: {online}")

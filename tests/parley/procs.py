@@ -97,7 +97,7 @@ def standing_still(pids):
         for pid in pids:
             kill(pid, signal.SIGSTOP)
             stopped.append(pid)
-        eventually(lambda: all(state(pid) in (b"T", b"") for pid in stopped), 5, f"{stopped} stand still")
+        eventually(lambda: all(state(pid) in (b"T", b"") for pid in stopped), what=f"{stopped} stand still")
         yield
     finally:
         for pid in stopped:

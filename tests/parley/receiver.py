@@ -8,7 +8,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from .wait import eventually
+from .wait import PATIENCE, eventually
 
 
 def signature(secret, id, timestamp, body):
@@ -75,7 +75,7 @@ class Receiver:
     def to(self, path):
         return [d for d in list(self.got) if d.path == path]
 
-    def expect(self, path, count=1, timeout=15):
+    def expect(self, path, count=1, timeout=PATIENCE):
         eventually(lambda: len(self.to(path)) >= count, timeout, f"{count} posts to {path}")
         return self.to(path)
 

@@ -8,6 +8,7 @@ import pytest
 from .api import Api, fresh_name, fresh_password, id_of
 from .check import parse_time
 from .sockets import Socket
+from .wait import PATIENCE
 
 USER = {"id", "username", "is_active", "created_at", "updated_at"}
 
@@ -145,7 +146,7 @@ class RoomsSocket(Socket):
     def tell(self, type, **members):
         self.send({"type": type, **members})
 
-    def expect(self, type, timeout=10):
+    def expect(self, type, timeout=PATIENCE):
         """The next frame, which has to be of this type."""
         frame = self.recv_json(timeout)
         assert frame["type"] == type, frame
@@ -165,7 +166,7 @@ class RoomsSocket(Socket):
     def say(self, room, content, **more):
         self.tell("send_message", room_id=id_of(room), content=content, **more)
 
-    def message(self, timeout=10):
+    def message(self, timeout=PATIENCE):
         """The message in the next frame."""
         return self.expect("message", timeout)["message"]
 

@@ -12,6 +12,8 @@ from urllib.parse import quote
 import websocket
 from websocket import ABNF
 
+from .wait import PATIENCE
+
 
 class Closed(Exception):
     """The server closed; code is None when it just hung up."""
@@ -38,7 +40,7 @@ class Socket:
 
     PATH = "/"
 
-    def __init__(self, stack, token=None, since=None, daemon=None, header=(), timeout=10,
+    def __init__(self, stack, token=None, since=None, daemon=None, header=(), timeout=PATIENCE,
                  token_in_url=True, origin=None, query="", path=None, source=None):
         self.header = list(header)
         params = [f"token={quote(token)}"] if token is not None and token_in_url else []
@@ -88,7 +90,7 @@ class Socket:
 
     # ------------------------------------------------------------------ receiving
 
-    def recv_text(self, timeout=10):
+    def recv_text(self, timeout=PATIENCE):
         """The next frame's text; TimeoutError without one, Closed when the server closed."""
         deadline = time.monotonic() + timeout
         opcode = None
@@ -106,10 +108,10 @@ class Socket:
         assert opcode == ABNF.OPCODE_TEXT, f"opcode {opcode}"
         return frame.data.decode("utf-8")
 
-    def recv_json(self, timeout=10):
+    def recv_json(self, timeout=PATIENCE):
         return json.loads(self.recv_text(timeout))
 
-    def collect(self, count, timeout=20):
+    def collect(self, count, timeout=PATIENCE):
         """The next count frames."""
         return [self.recv_json(timeout) for _ in range(count)]
 
@@ -120,19 +122,20 @@ class Socket:
             return
         raise AssertionError(f"an unexpected frame: {frame[:300]}")
 
-    def expect_close(self, *codes, within=5.0):
-        """The server closes with one of codes; frames before that are let through."""
+    def expect_close(self, *codes, within=PATIENCE, unshown=None):
+        """The server closes with one of codes; frames before that are let through, but those with unshown in them."""
         deadline = time.monotonic() + within
         while True:
             try:
-                self.recv_text(max(0.01, deadline - time.monotonic()))
+                frame = self.recv_text(max(0.01, deadline - time.monotonic()))
+                assert unshown is None or unshown not in frame, f"closed too late for {frame[:300]}"
             except Closed as end:
                 assert end.code in codes, f"closed with {end.code} {end.reason!r}, not {codes}"
                 return end
             except TimeoutError:
                 raise AssertionError(f"still open after {within} s, expected close {codes}") from None
 
-    def ping(self, timeout=5):
+    def ping(self, timeout=PATIENCE):
         """A ping that has to be answered."""
         self.ws.settimeout(timeout)
         self.ws.ping(b"are you there")
@@ -170,3 +173,12 @@ class DmSocket(Socket):
 def dm_socket(user, **options):
     """A `/ws/chat` connection of an account."""
     return DmSocket(user.stack, user.token, **options)
+
+
+def assert_closed_in_time(sockets, owner, speaker):
+    """These sockets of owner's are being closed with 4001, within a second; shown without a clock: they are not shown
+    what speaker says now, which is answered. One that waited for a sweep, for the next ping or for its token to expire would be."""
+    said = speaker.make_message(owner, "said after the end")["content"]
+    for sock in sockets:
+        sock.expect_close(4001, unshown=said)
+    return said

@@ -24,7 +24,7 @@ from . import procs
 from .api import account
 from .cluster import ROLE, copy_template, state_directory
 from .sockets import Closed, DmSocket
-from .wait import eventually, seconds_until
+from .wait import PATIENCE, eventually, seconds_until
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = os.environ.get("BUILD", "build")
@@ -231,7 +231,7 @@ class Stack:
         pid = self.pid(name)
         return bool(pid) and pid != old and procs.alive(pid)
 
-    def seconds_to_respawn(self, name, old, timeout=15):
+    def seconds_to_respawn(self, name, old, timeout=PATIENCE):
         return seconds_until(lambda: self.runs_again(name, old), timeout, f"{name} runs again")
 
     def workers(self, pool="fcgi-app"):
@@ -306,7 +306,7 @@ class Stack:
             return "(no state directory)"
         return "\n".join(f"--- {name}\n" + "\n".join(text.splitlines()[-lines:]) for name, text in self.logs().items())
 
-    def wait_for_log(self, text, timeout=5):
+    def wait_for_log(self, text, timeout=PATIENCE):
         eventually(lambda: text in self.log_text(), timeout, f"{text!r} in a log")
 
     def assert_logs_are_clean(self):

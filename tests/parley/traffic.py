@@ -175,7 +175,7 @@ class Traffic:
         for worker in (*self.receivers, *self.senders):
             worker.start()
         self.flow(20)
-        eventually(lambda: all(r.connected.is_set() for r in self.receivers), 10, "receivers connected")
+        eventually(lambda: all(r.connected.is_set() for r in self.receivers), what="receivers connected")
         return self
 
     def __exit__(self, kind, *_):
@@ -224,7 +224,7 @@ class Traffic:
             def complete():
                 self._raise_failures()
                 return everything <= receiver.seen
-            eventually(complete, 15, f"a device of {receiver.user.name} has all {len(everything)} messages")
+            eventually(complete, what=f"a device of {receiver.user.name} has all {len(everything)} messages")
 
     def verify(self):
         """Nothing lost, nothing doubled, one order for everybody."""

@@ -7,6 +7,8 @@ import http.client
 import json
 import socket
 
+from .wait import PATIENCE
+
 
 class Answer:
     """One response; what: the request in short, for a failure's message."""
@@ -44,7 +46,7 @@ def _bytes(text):
 class Wire:
     """A connection to nginx that is kept open, and opened again where the server closed it."""
 
-    def __init__(self, stack, timeout=10):
+    def __init__(self, stack, timeout=PATIENCE):
         self.port, self.timeout = stack.port, timeout
         self.sock = None
 
