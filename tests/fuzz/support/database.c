@@ -11,13 +11,6 @@
 
 /* Declared by what they stand for, so that the compiler compares. */
 #define INSTEAD_OF(name) __typeof__(name) __wrap_##name
-INSTEAD_OF(pgpipe_new);
-INSTEAD_OF(pgpipe_free);
-INSTEAD_OF(pgpipe_is_up);
-INSTEAD_OF(pgpipe_backlog);
-INSTEAD_OF(pgpipe_submit);
-INSTEAD_OF(pgpipe_hurry);
-INSTEAD_OF(pgpipe_reset);
 INSTEAD_OF(db_run);
 INSTEAD_OF(session_user);
 INSTEAD_OF(password_hash);
@@ -32,7 +25,7 @@ static void look_at(const struct query *q)
             CHECK(utf8_valid(q->values[i], strlen(q->values[i])));
 }
 
-/* ---- the daemon's pipes ---- */
+/* ---- the daemon's pipes, in the place of all of pgpipe.c ---- */
 
 struct pgpipe {
     struct pgpipe_owner owner;
@@ -50,8 +43,8 @@ static int unit_count;
 static struct pgpipe_owner listener;
 bool database_up = true;
 
-struct pgpipe *__wrap_pgpipe_new(struct ev_loop *loop, const struct config *config, const char *url, const char *name,
-                                 struct pgpipe_owner owner)
+struct pgpipe *pgpipe_new(struct ev_loop *loop, const struct config *config, const char *url, const char *name,
+                          struct pgpipe_owner owner)
 {
     struct pgpipe *p = calloc(1, sizeof *p);
     CHECK(p && loop && config && url && name);
@@ -61,24 +54,24 @@ struct pgpipe *__wrap_pgpipe_new(struct ev_loop *loop, const struct config *conf
     return p;
 }
 
-void __wrap_pgpipe_free(struct pgpipe *p)
+void pgpipe_free(struct pgpipe *p)
 {
     free(p);
 }
 
-bool __wrap_pgpipe_is_up(const struct pgpipe *p)
+bool pgpipe_is_up(const struct pgpipe *p)
 {
     CHECK(p);
     return database_up;
 }
 
-int __wrap_pgpipe_backlog(const struct pgpipe *p)
+int pgpipe_backlog(const struct pgpipe *p)
 {
     CHECK(p);
     return unit_count;
 }
 
-enum error __wrap_pgpipe_submit(struct pgpipe *p, const struct query *queries, int count, pgpipe_done *done, void *arg)
+enum error pgpipe_submit(struct pgpipe *p, const struct query *queries, int count, pgpipe_done *done, void *arg)
 {
     CHECK(p && count > 0 && count <= PGPIPE_UNIT);
     if (!database_up || unit_count == UNITS_MOST)
@@ -89,12 +82,12 @@ enum error __wrap_pgpipe_submit(struct pgpipe *p, const struct query *queries, i
     return OK;
 }
 
-void __wrap_pgpipe_hurry(struct pgpipe *p)
+void pgpipe_hurry(struct pgpipe *p)
 {
     CHECK(p);
 }
 
-void __wrap_pgpipe_reset(struct pgpipe *p, const char *reason)
+void pgpipe_reset(struct pgpipe *p, const char *reason)
 {
     CHECK(p && reason);
 }

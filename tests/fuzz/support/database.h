@@ -1,6 +1,6 @@
 /* PostgreSQL for fuzz targets: what the programs hand to it is looked at, and answered as the target
- * wishes. The linker puts these functions in the place of pgpipe.c's, db.c's and a few others
- * (--wrap, see the Makefile). */
+ * wishes. These functions stand in for those of pgpipe.c, and (--wrap, see the Makefile) for some of db.c's and of
+ * other files. */
 #ifndef PARLEY_FUZZ_DATABASE_H
 #define PARLEY_FUZZ_DATABASE_H
 
