@@ -68,9 +68,7 @@ static const char *phrase(const char *name, struct arena *a)
     const char *out = "";
     if (!ascii(name)) {
         for (size_t left = strlen(name), len; left; left -= len, name += len) {
-            len = left < WORD ? left : WORD;
-            while (len < left && ((unsigned char)name[len] & 0xc0) == 0x80)
-                len--; /* not in the middle of a character */
+            len = utf8_cut(name, WORD);
             out = arena_printf(a, "%s%s=?utf-8?B?%s?=", out, *out ? "\n " : "", base64(name, len, a));
         }
         return out;

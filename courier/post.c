@@ -3,6 +3,7 @@
  * and time and the size of the answer are bounded. */
 #include "courier/post.h"
 
+#include "courier/reason.h"
 #include "shared/timefmt.h"
 #include "shared/view.h"
 
@@ -136,11 +137,13 @@ int64_t post_outcome(struct post *p, CURLcode code, char reason[REASON_TEXT])
     long status = 0;
     curl_easy_getinfo(p->curl, CURLINFO_RESPONSE_CODE, &status);
     *reason = 0;
+    int len;
+    const char *why = reason_of_curl(code, p->error, &len);
     bool whole = code == CURLE_OK || (code == CURLE_WRITE_ERROR && p->answered > ANSWER_MOST);
     if (!whole && p->unreachable)
         snprintf(reason, REASON_TEXT, "its address is not a public one");
     else if (!whole)
-        snprintf(reason, REASON_TEXT, "%.200s", *p->error ? p->error : curl_easy_strerror(code));
+        snprintf(reason, REASON_TEXT, "%.*s", len, why);
     else if (status < 200 || status > 299)
         snprintf(reason, REASON_TEXT, "it answered %ld", status);
     return whole ? status : 0;

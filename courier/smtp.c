@@ -1,6 +1,7 @@
 /* libcurl speaks; here is decided what its answer means. The connection is kept for the next mail. */
 #include "courier/smtp.h"
 
+#include "courier/reason.h"
 #include "courier/stop.h"
 
 #include <curl/curl.h>
@@ -121,7 +122,9 @@ enum handover smtp_send(struct smtp *s, const char *from, const char *to, struct
     curl_slist_free_all(recipients);
     if (code == CURLE_OK)
         return HANDOVER_ACCEPTED;
-    snprintf(reason, REASON_TEXT, "%.200s (last reply %ld)", *s->error ? s->error : curl_easy_strerror(code), status);
+    int len;
+    const char *why = reason_of_curl(code, s->error, &len);
+    snprintf(reason, REASON_TEXT, "%.*s (last reply %ld)", len, why, status);
     if (code == CURLE_ABORTED_BY_CALLBACK)
         return HANDOVER_STOPPED;
     return refused(s, code, status) ? HANDOVER_REFUSED : HANDOVER_DEFERRED;

@@ -43,7 +43,8 @@ static enum error read_types(struct arena *a, struct input *in, struct text valu
         char *rest = arena_strndup(a, value.s, value.len), *type;
         while ((type = strsep(&rest, ",")))
             if (!view_event_kinds(a, type, &kinds))
-                return input_fail(in, ERR_INVALID_PARAMETER, "type: there are no events called \"%.40s\"", type);
+                return input_fail(in, ERR_INVALID_PARAMETER, "type: there are no events called \"%.*s\"",
+                                  (int)utf8_cut(type, 40), type);
     }
     out->filter.kinds = arena_printf(a, "{%s}", kinds);
     return OK;

@@ -136,8 +136,8 @@ static void write_commits(struct writer *w, struct json_object *commits)
 {
     for (int i = 0; i < length_of(commits); i++) {
         struct json_object *c = json_object_array_get_idx(commits, (size_t)i);
-        const char *message = text_of(c, "message");
-        fprintf(w->out, "\n%.7s %.*s", text_of(c, "id"), (int)strcspn(message, "\r\n"), message);
+        const char *id = text_of(c, "id"), *message = text_of(c, "message");
+        fprintf(w->out, "\n%.*s %.*s", (int)utf8_cut(id, 7), id, (int)strcspn(message, "\r\n"), message);
     }
 }
 
@@ -229,9 +229,7 @@ static const char *trim(struct arena *a, const char *text, size_t max)
     static const char more[] = "…";
     size_t len = strlen(text);
     if (len > max) {
-        len = max > sizeof more - 1 ? max - (sizeof more - 1) : 0;
-        while (len && ((unsigned char)text[len] & 0xc0) == 0x80)
-            len--;
+        len = utf8_cut(text, max > sizeof more - 1 ? max - (sizeof more - 1) : 0);
         return arena_printf(a, "%.*s%s", (int)len, text, more);
     }
     while (len && (text[len - 1] == '\n' || text[len - 1] == '\r'))

@@ -55,6 +55,14 @@ size_t utf8_length(const char *s, size_t len)
     return n;
 }
 
+size_t utf8_cut(const char *s, size_t max)
+{
+    size_t len = strnlen(s, max);
+    while (len && ((unsigned char)s[len] & 0xc0) == 0x80)
+        len--;
+    return len;
+}
+
 static int hex_value(char c)
 {
     if (c >= '0' && c <= '9')

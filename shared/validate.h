@@ -13,6 +13,8 @@
 bool utf8_valid(const char *s, size_t len);
 /* Characters (code points) of valid UTF-8. */
 size_t utf8_length(const char *s, size_t len);
+/* Bytes at the beginning of s, valid UTF-8, that end between two characters: max or up to three fewer, or all. */
+size_t utf8_cut(const char *s, size_t max);
 
 /* Percent-decoding (RFC 3986), + as a space for forms and queries. out has room for len + 1 bytes and
  * gets a NUL. False for a % without two hex digits. */

@@ -129,6 +129,7 @@ def test_types_are_chosen(people):
     assert told(since(bob, cursor, type="message_edited")[0]) == ["message_edited"]
     assert told(since(bob, cursor, type="message,message_edited")[0]) == ["won", "message_edited"]
     assert_problem(ask(bob, after=cursor, type="gossip"), 400, "invalid_parameter", names="gossip")
+    assert_problem(ask(bob, after=cursor, type="x" * 39 + "é"), 400, "invalid_parameter", names="x" * 39 + '"')
 
 
 def test_one_conversation_is_chosen(people):

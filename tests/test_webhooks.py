@@ -246,6 +246,7 @@ def test_json_and_payload_are_understood(hook, group, payload, text):
 
 @pytest.mark.parametrize("event, payload, text", [
     ("push", PUSH, "[o/r] octocat: push refs/heads/main https://git.example/o/r/compare/a...b\n0123456 Fix it"),
+    ("push", {**PUSH, "compare": "c", "commits": [{"id": "012345é", "message": "Fix"}]}, "[o/r] octocat: push refs/heads/main c\n012345 Fix"),
     ("issues", ISSUE, "[o/r] octocat: issues opened It broke https://git.example/o/r/issues/7"),
     ("ping", {"zen": "x", "repository": {"full_name": "o/r"}}, "[o/r]: ping")])
 def test_github_events_are_told_in_a_line(hook, group, event, payload, text):

@@ -29,6 +29,14 @@ static void length_is(rule validate, char c, size_t least, size_t most, enum err
     }
 }
 
+static void test_text_is_cut_between_two_characters(void **state)
+{
+    static const size_t cuts[] = {0, 1, 1, 3, 3, 3, 3, 7, 8, 8};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cuts); i++)
+        assert_int_equal(utf8_cut("a" E_ACUTE SMILE "b", i), cuts[i]);
+}
+
 static void test_usernames(void **state)
 {
     static const char *const good[] = {"bob", "Bob.Smith-2_", "...", "007"};
@@ -205,6 +213,7 @@ static void test_client_keys_are_printable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_text_is_cut_between_two_characters),
         cmocka_unit_test(test_usernames),
         cmocka_unit_test(test_alphanumeric_usernames_have_no_punctuation),
         cmocka_unit_test(test_email_addresses),
