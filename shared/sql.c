@@ -176,10 +176,12 @@ static const struct sql_statement statements[SQL_COUNT] = {
     [SQL_POSTS_DELIVER] = {"posts_deliver",
         "SELECT d.delivered, d.refused, d.due FROM chat_posts_deliver($1::bigint) d"},
 
-    /* conversations (bigint[] text) -> conversation, member; in order */
+    /* Who joined after the first of the messages that are to be told is told by `member_added`, which is yet to come.
+     * conversations, first message's seq in each (bigint[] text) -> conversation, member; in order */
     [SQL_MEMBERS] = {"members",
         "SELECT p.conversation_id, p.user_id FROM participants p"
-        " WHERE p.conversation_id = ANY ($1::bigint[]) ORDER BY p.conversation_id, p.user_id"},
+        " JOIN unnest($1::bigint[], $2::bigint[]) a(id, seq) ON a.id = p.conversation_id AND p.joined_seq < a.seq"
+        " ORDER BY p.conversation_id, p.user_id"},
 };
 /* clang-format on */
 

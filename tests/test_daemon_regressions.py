@@ -1,7 +1,7 @@
 """Faults the daemon once had: each test failed before its mending."""
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from threading import Event
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from parley import procs
 from parley.api import account
 from parley.check import number_of
+from parley.conv import conv_account, conv_socket
 from parley.p2p import P2pSocket, p2p_account
 from parley.rooms import RoomsSocket, rooms_account, rooms_socket
 from parley.sockets import DmSocket
@@ -236,6 +237,41 @@ def test_a_newcomer_is_told_nothing_of_before_though_the_daemon_hears_of_all_at_
             owner.say(group, "before")
             assert owner.add(group, newcomer).status_code == 200
             owner.say(group, "after")
+        assert sock.recv_json()["content"] == "after"
+
+
+def test_who_was_removed_and_is_back_is_told_of_before_and_after(stack):
+    """They were a member when both were said, though the daemon hears of all at once."""
+    owner, member = conv_account(stack), conv_account(stack)
+    group = owner.group(member)
+    with conv_socket(member) as sock:
+        with feed_held_up(stack):
+            owner.say(group, "before")
+            assert owner.remove(group, member).ok
+            owner.say(group, "meanwhile")
+            assert owner.add(group, member).ok
+            owner.say(group, "after")
+        assert [sock.until("message")["body"] for _ in range(2)] == ["before", "after"]
+
+
+#: A message by a group's owner that needs nothing of the members, which nobody may read now.
+OWNER_SAYS = """WITH c AS (UPDATE conversations SET last_seq = last_seq + 1 WHERE id = %s RETURNING *)
+    INSERT INTO messages (conversation_id, seq, sender_id, content, created_at)
+    SELECT id, last_seq, owner_id, %s, now() FROM c"""
+
+
+def test_who_joins_while_the_members_are_asked_for_is_told_nothing_of_before(stack):
+    """The daemon has heard of the message, and of the newcomer by the answer to its question first."""
+    owner, newcomer = p2p_account(stack), p2p_account(stack)
+    group = owner.group()
+    with P2pSocket(stack, newcomer.token) as sock, closing(stack.db(autocommit=False)) as conn, conn.cursor() as holder:
+        holder.execute(NO_MEMBERS)
+        with closing(stack.db()) as speaker, speaker.cursor() as cur:
+            cur.execute(OWNER_SAYS, (group["id"], "before"))
+        eventually(lambda: stack.query(WAITING_FOR_LOCK)[0][0])
+        holder.execute("SELECT group_join(%s, ARRAY[%s]::bigint[], %s, 'member_added')", (group["id"], newcomer.id, owner.id))
+        conn.commit()
+        owner.say(group, "after")
         assert sock.recv_json()["content"] == "after"
 
 

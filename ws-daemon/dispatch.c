@@ -274,27 +274,18 @@ static bool was_asked(const struct waiting *w, int64_t conversation_id)
     return false;
 }
 
-/* Was the one whom this change adds removed before it, in the same batch? */
-static bool comes_back(const struct waiting *w, int at)
+/* The answer is of a later moment than the batch. Its changes, undone from the last to the first, lead back to who was
+ * a member before it; dispatch() does them again. */
+static void unlearn(struct daemon *d, const struct waiting *w)
 {
-    const struct event *added = &w->changes[at].event;
-    for (int i = 0; i < at; i++) {
+    for (int i = w->count - 1; i >= 0; i--) {
         const struct event *e = &w->changes[i].event;
-        if (!strcmp(e->kind, "member_removed") && e->conversation_id == added->conversation_id &&
-            e->user_id == added->user_id)
-            return true;
-    }
-    return false;
-}
-
-/* The answer is of a later moment than the batch: who joins within it is no member at its beginning, and gets
- * nothing of before. */
-static void unlearn_newcomers(struct daemon *d, const struct waiting *w)
-{
-    for (int i = 0; i < w->count; i++) {
-        const struct event *e = &w->changes[i].event;
-        if (!strcmp(e->kind, "member_added") && was_asked(w, e->conversation_id) && !comes_back(w, i))
+        if (!was_asked(w, e->conversation_id))
+            continue;
+        if (!strcmp(e->kind, "member_added"))
             hub_member_removed(d->hub, e->conversation_id, e->user_id);
+        else if (!strcmp(e->kind, "member_removed"))
+            hub_member_added(d->hub, e->conversation_id, e->user_id);
     }
 }
 
@@ -308,7 +299,7 @@ static void on_members(void *arg, enum error e, PGresult **results, int count, c
         feed_again(d->feed);
     } else {
         learn(d, w, results[0]);
-        unlearn_newcomers(d, w);
+        unlearn(d, w);
         dispatch(d, w->changes, w->count);
     }
     free(w->asked);
@@ -326,20 +317,26 @@ static int64_t unknown_group(const struct daemon *d, const struct change *c)
     return hub_knows(d->hub, id) ? 0 : id;
 }
 
+/* The seq of the first new message that goes to a conversation, which is the least: a batch is in the order of ids. */
+static int64_t first_message(const struct waiting *w, int64_t conversation_id)
+{
+    for (int i = 0; i < w->count; i++)
+        if (!strcmp(w->changes[i].event.kind, "message") && w->changes[i].message.conversation_id == conversation_id)
+            return w->changes[i].message.seq;
+    return INT64_MAX;
+}
+
 static void ask_members(struct daemon *d, struct waiting *w)
 {
     struct query q;
     struct arena a;
-    char *list;
     arena_init(&a);
-    list = arena_alloc(&a, (size_t)w->asked_count * 21 + 3);
-    char *p = list;
-    *p++ = '{';
+    int64_t *firsts = arena_alloc(&a, (size_t)w->asked_count * sizeof *firsts);
     for (int i = 0; i < w->asked_count; i++)
-        p += sprintf(p, i ? ",%lld" : "%lld", (long long)w->asked[i]);
-    *p++ = '}';
+        firsts[i] = first_message(w, w->asked[i]);
     query_init(&q, SQL_MEMBERS);
-    query_text(&q, list);
+    query_ints(&q, &a, w->asked, w->asked_count);
+    query_ints(&q, &a, firsts, w->asked_count);
     if (pgpipe_submit(feed_pipe(d->feed), &q, 1, on_members, w) != OK) {
         feed_again(d->feed);
         free(w->asked);
