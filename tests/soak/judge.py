@@ -29,19 +29,20 @@ def slope(points):
 
 def lowest(points):
     """One point a minute, or of each third of a run that is shorter than three."""
-    last = points[-1][0]
-    span, parts = min(60, last / 3), defaultdict(list)
+    first, length = points[0][0], points[-1][0] - points[0][0]
+    span, parts = min(60, length / 3), defaultdict(list)
     for at, value in points:
-        parts[min(at // span, round(last / span) - 1)].append((value, at))
+        parts[min((at - first) // span, round(length / span) - 1)].append((value, at))
     return [(at, value) for value, at in map(min, parts.values())]
 
 
 def judge_series(what, points):
     """(slope a minute, rise over the run, what it may be, whether it is flat)"""
+    length = points[-1][0] - points[0][0]
     if what in GIVEN_BACK:
         points = lowest(points)
     per_second = slope(points)
-    rise = per_second * (points[-1][0] - points[0][0])
+    rise = per_second * length
     if what in NEVER_JUDGED:
         return per_second * 60, rise, None, True
     _, share, least = TOLERANCES[what]
