@@ -19,7 +19,9 @@ from parley.stack import Stack
 from parley.wait import eventually
 
 #: Guests and their messages come through the real limits of nginx; two daemons, so that each is asked.
-STACK = {"daemons": 2, "env": {"API_WORKERS": "2", "AUTH_WORKERS": "1"}, "settings": {"LOCK_TIMEOUT": 30000, "STATEMENT_TIMEOUT": 30000}}
+#: A lock is waited for until the test lets go of it.
+STACK = {"daemons": 2, "env": {"API_WORKERS": "2", "AUTH_WORKERS": "1"},
+         "settings": {"LOCK_TIMEOUT": 30000, "STATEMENT_TIMEOUT": 30000}}
 
 
 def states(verdicts, check):

@@ -159,8 +159,9 @@ def test_a_state_left_by_a_crashed_machine_starts_again():
 def foreground(stack, output):
     """`ctl/stack.sh run` in a process group of its own, as a terminal's shell would start it: whoever started the tests
     with nohup(1) or in the background has these signals ignored, and a shell cannot trap them then."""
-    return subprocess.Popen(["env", "--default-signal=INT,QUIT,HUP", ROOT / "ctl/stack.sh", "run"], cwd=ROOT, env=stack.environment(),
-                            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+    return subprocess.Popen(["env", "--default-signal=INT,QUIT,HUP", ROOT / "ctl/stack.sh", "run"], cwd=ROOT,
+                            env=stack.environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                            start_new_session=True)
 
 
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["Ctrl-C", "SIGTERM", "hang-up"])
