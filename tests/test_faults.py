@@ -9,15 +9,12 @@ import pytest
 from parley import procs
 from parley.check import assert_problem
 from parley.held import HeldConversation
-from parley.sockets import assert_closed_in_time
+from parley.sockets import assert_closed_at_once
 from parley.traffic import Traffic
-from parley.wait import eventually, seconds, seconds_until
+from parley.wait import eventually, quickest, seconds, seconds_until
 
 #: A lock is waited for until the test lets go of it, however long a slow machine takes for the steps between.
 STACK = {"daemons": 2, "settings": {"LOCK_TIMEOUT": 30000, "STATEMENT_TIMEOUT": 30000}}
-#: "Back within a second", which usually takes a fifth of one, plus what a busy machine adds. One that were held back
-#: (crash loops are, by a second; a pool's workers have two for the requests in their hands) would be later.
-SECOND = 2
 
 
 @pytest.fixture
@@ -56,9 +53,12 @@ def test_delivery_across_daemons_is_prompt(alice, bob, connect):
 
 
 def test_logout_closes_sockets_on_every_daemon_within_a_second(alice, bob, connect):
-    sockets = [connect(alice, daemon=n) for n in (1, 2)]
-    alice.logout()
-    assert_closed_in_time(sockets, alice, bob)
+    def seconds_open():
+        device = alice.another_device()
+        sockets = [connect(device, daemon=n) for n in (1, 2)]
+        device.logout()
+        return seconds(lambda: assert_closed_at_once(sockets, alice, bob))
+    assert quickest(seconds_open) < 1
 
 
 def test_one_key_on_two_daemons_stores_one_message(alice, bob, connect):
@@ -87,16 +87,19 @@ def test_killed_process_is_back_within_a_second(stack, alice, name):
     def seconds_away():
         time.sleep(1.1)                 # who has run for less than a second is held back
         return stack.seconds_to_respawn(name, stack.kill(name))
-    assert any(seconds_away() < SECOND for _ in range(3)), "not once in three times"
+    assert quickest(seconds_away) < 1
     eventually(lambda: alice.me().status_code == 200, what="requests are served again")
 
 
 def test_killed_worker_is_replaced_within_a_second(stack, alice):
-    before = stack.workers()
-    assert len(before) == int(stack.env.get("API_WORKERS", 4))
-    for pid in before:
-        procs.kill(pid)
-    assert seconds_until(lambda: len(set(stack.workers()) - set(before)) == len(before)) < SECOND
+    def seconds_away():
+        time.sleep(1.1)                 # who has run for less than a second is held back
+        before = stack.workers()
+        assert len(before) == int(stack.env.get("API_WORKERS", 4))
+        for pid in before:
+            procs.kill(pid)
+        return seconds_until(lambda: len(set(stack.workers()) - set(before)) == len(before))
+    assert quickest(seconds_away) < 1
     eventually(lambda: alice.me().status_code == 200)
 
 

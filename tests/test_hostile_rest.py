@@ -290,7 +290,7 @@ def test_bad_idempotency_keys_are_refused(target, nothing_kept):
 
 # ---------------------------------------------------------------------- neighbours
 
-def test_a_storm_of_horrors_does_not_slow_down_the_others(stack, world):
+def test_a_storm_of_horrors_does_not_hold_up_the_others(stack, world):
     """What is sent and read beside it is not kept until the storm is over."""
     op = next(op for op in operations() if op.id == "dmSend")
     bob, dave = world.people["bob"], world.people["dave"]

@@ -417,7 +417,7 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("why", FLOODS)
-def test_a_flood_does_not_slow_down_the_others(stack, speak, world, why):
+def test_a_flood_does_not_hold_up_the_others(stack, speak, world, why):
     """Two sockets pour for a second, or until they are closed for it; one of them never reads."""
     pid, echoes, sends = stack.pid("ws-daemon"), [], []
     over = lasting(1, lambda: len(sends) >= 5)

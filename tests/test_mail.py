@@ -12,7 +12,7 @@ from conftest import running
 from parley.api import Dm, account, fresh_name, fresh_password
 from parley.check import assert_problem
 from parley.mail import MailServer
-from parley.sockets import assert_closed_in_time, dm_socket
+from parley.sockets import assert_closed_at_once, dm_socket
 from parley.wait import eventually, seconds
 
 
@@ -252,7 +252,7 @@ def test_reset_ends_every_session_and_closes_its_sockets(stack, server):
     with dm_socket(user) as one, dm_socket(other) as two:
         mail = ask_for_reset(stack, server, user)
         assert reset(stack, mail.token, fresh_password()).status_code == 200
-        assert_closed_in_time((one, two), user, account(stack))
+        assert_closed_at_once((one, two), user, account(stack))
     for device in (user, other):
         assert_problem(device.me(), 401, "unauthorized")
         assert_problem(device.refresh(), 401, "unauthorized")

@@ -2,7 +2,6 @@
 
 import os
 import time
-from statistics import median
 
 import psycopg2
 import pytest
@@ -15,7 +14,7 @@ from parley.disk import small_disk
 from parley.metrics import SERVICES, status
 from parley.sockets import DmSocket
 from parley.stack import Stack
-from parley.wait import eventually, seconds
+from parley.wait import eventually, seconds, slowest_but_one
 
 LARGE = os.urandom(8000).hex()          # nothing to compress: each takes pages of its own
 
@@ -72,7 +71,7 @@ def test_sends_are_refused_with_503_and_all_that_was_acknowledged_is_there(alice
     stored, refused = send_until_refused(alice, bob)
     # Eight: each worker.
     taken = [seconds(lambda: assert_problem(alice.send(bob, LARGE), 503, "unavailable")) for _ in range(8)]
-    assert median(taken) < 2, f"not after the time a statement has: {taken}"
+    assert slowest_but_one(taken) < 2, f"not after the time a statement has: {taken}"
     assert_problem(refused, 503, "unavailable")
     assert [m["content"] for m in alice.whole_history(bob)] == ["before", *stored], "reading goes on"
     assert alice.me().status_code == 200 and alice.conversations().status_code == 200
@@ -202,7 +201,7 @@ def test_postgresql_without_room_for_its_journal_loses_nothing_and_comes_back(wh
             refused += answer.status_code == 503
         assert refused, "there was room after all"
         taken = [seconds(lambda: assert_problem(alice.me(), 503, "unavailable")) for _ in range(8)]
-        assert median(taken) < 3, f"not after the time a statement has: {taken}"
+        assert slowest_but_one(taken) < 3, f"not after the time a statement has: {taken}"
         whole.disk.free()
         eventually(lambda: alice.send(bob, "after", key="after").status_code == 201, what="it goes on")
         eventually(lambda: all(status(whole, one, "/readyz") == 200 for one in SERVICES), what="all is well")

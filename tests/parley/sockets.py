@@ -175,9 +175,9 @@ def dm_socket(user, **options):
     return DmSocket(user.stack, user.token, **options)
 
 
-def assert_closed_in_time(sockets, owner, speaker):
-    """These sockets of owner's are being closed with 4001, within a second; shown without a clock: they are not shown
-    what speaker says now, which is answered. One that waited for a sweep, for the next ping or for its token to expire would be."""
+def assert_closed_at_once(sockets, owner, speaker):
+    """These sockets of owner's are being closed with 4001, as soon as any news is told: what speaker says now, and they
+    would have heard, is not shown to them. That needs no clock, however busy the machine. Returns what was said."""
     said = speaker.make_message(owner, "said after the end")["content"]
     for sock in sockets:
         sock.expect_close(4001, unshown=said)
