@@ -33,6 +33,11 @@ def test_a_descriptor_that_is_lost_each_minute_rises(others, a_minute):
     assert not flat("descriptors", lambda at: others(at) + at * a_minute // 60)
 
 
+def test_the_rise_is_that_over_the_whole_run():
+    """Not from the lowest of the first minute to that of the last, which may be a minute and more less."""
+    assert not flat("descriptors", lambda at: 2 * at // 60, 180)
+
+
 def test_a_short_run_is_judged_too():
     assert flat("descriptors", busy, 45) and not flat("descriptors", lambda at: busy(at) + at // 2, 45)
 

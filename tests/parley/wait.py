@@ -32,8 +32,8 @@ def seconds(act):
 
 
 def quickest(taken, tries=5):
-    """Seconds something took, of several tries the first within one, or the least: a busy machine only adds to it, and
-    what waits for a sweep, or is held back for a second, is never that quick."""
+    """Seconds something took: the first of several tries within one, or the least. A busy machine only adds to it;
+    what is held back for a second, or for good, is never that quick."""
     found = []
     while len(found) < tries and min(found, default=1) >= 1:
         found.append(taken())
