@@ -14,14 +14,13 @@ import pytest
 from parley import ctl, procs
 from parley.conv import conv_account
 from parley.front import Front
+from parley.held import LOCKS_LAST
 from parley.metrics import value
 from parley.stack import Stack
 from parley.wait import eventually
 
 #: Guests and their messages come through the real limits of nginx; two daemons, so that each is asked.
-#: A lock is waited for until the test lets go of it.
-STACK = {"daemons": 2, "env": {"API_WORKERS": "2", "AUTH_WORKERS": "1"},
-         "settings": {"LOCK_TIMEOUT": 30000, "STATEMENT_TIMEOUT": 30000}}
+STACK = {"daemons": 2, "env": {"API_WORKERS": "2", "AUTH_WORKERS": "1"}, "settings": LOCKS_LAST}
 
 
 def states(verdicts, check):

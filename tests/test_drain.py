@@ -8,15 +8,14 @@ import pytest
 
 from parley import procs
 from parley.growth import of_each_worker
-from parley.held import HeldConversation
+from parley.held import LOCKS_LAST, HeldConversation
 from parley.p2p import p2p_account, p2p_socket
 from parley.sockets import Closed, DmSocket
 from parley.stack import Stack
 from parley.traffic import Receiver, RestSender, SocketSender, Traffic
 from parley.wait import eventually, seconds_until
 
-#: A lock is waited for until the test lets go of it, however long a slow machine takes for the steps between.
-STACK = {"daemons": 1, "settings": {"LOCK_TIMEOUT": 30000, "STATEMENT_TIMEOUT": 30000}}
+STACK = {"daemons": 1, "settings": LOCKS_LAST}
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +221,8 @@ def test_hangup_takes_limits_and_log_level_over(stack, alice, bob, connect):
         gone = stack.workers()[0]
         procs.kill(gone)
         eventually(lambda: gone not in stack.workers() and len(stack.workers()) == 4)
-        assert {resp.status_code for resp in of_each_worker(stack, lambda: alice.send(bob, "too long"))} == {400}, "the new one too"
+        answers = of_each_worker(stack, lambda: alice.send(bob, "too long"))
+        assert {resp.status_code for resp in answers} == {400}, "a worker that came later knows too"
     of_each_worker(stack, lambda: eventually(lambda: alice.send(bob, "too long").status_code == 201))
     eventually(lambda: not refusal(sock, bob, "too long"))
     assert [stack.pid(name) for name in ("fcgi-app", "ws-daemon")] == processes[:2], "nobody had to be restarted"

@@ -211,7 +211,8 @@ def test_bad_parameters_are_named(alice):
 def test_commit_order_may_be_the_reverse(people, stack):
     """Of two open transactions the one that began last commits first; a third begins and ends meanwhile."""
     alice, bob, carol = people
-    rooms = [alice.group(bob, name=name) for name in ("first", "second", "third")]
+    for name in ("first", "second", "third"):
+        alice.group(bob, name=name)
     number, session = stack.query("SELECT u.id, max(s.id) FROM users u JOIN sessions s ON s.user_id = u.id "
                                   "WHERE u.username = %s GROUP BY u.id", alice.name)[0]
     ids = [row[0] for row in stack.query("SELECT id FROM conversations WHERE owner_id = %s ORDER BY id", number)]
@@ -223,7 +224,6 @@ def test_commit_order_may_be_the_reverse(people, stack):
                 cur.execute("SELECT outcome FROM message_send(%s, %s, %s, NULL, NULL, NULL, 'text', %s, NULL, NULL)",
                             [session, number, room, text])
                 assert cur.fetchone() == ("sent",)
-        seen = []
         for conn, text in ((conns[2], "third"), (conns[0], "first"), (conns[1], "second")):
             waiting = Waiting(bob, after=cursor, wait=10)
             conn.commit()

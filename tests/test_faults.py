@@ -8,13 +8,12 @@ import pytest
 
 from parley import procs
 from parley.check import assert_problem
-from parley.held import HeldConversation
+from parley.held import LOCKS_LAST, HeldConversation
 from parley.sockets import assert_closed_at_once
 from parley.traffic import Traffic
 from parley.wait import eventually, quickest, seconds, seconds_until
 
-#: A lock is waited for until the test lets go of it, however long a slow machine takes for the steps between.
-STACK = {"daemons": 2, "settings": {"LOCK_TIMEOUT": 30000, "STATEMENT_TIMEOUT": 30000}}
+STACK = {"daemons": 2, "settings": LOCKS_LAST}
 
 
 @pytest.fixture

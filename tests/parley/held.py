@@ -4,6 +4,9 @@ import psycopg2
 
 from .check import number_of
 
+#: Settings with which a lock is waited for until the test lets go of it, however long a slow machine takes until then.
+LOCKS_LAST = {"LOCK_TIMEOUT": 30000, "STATEMENT_TIMEOUT": 30000}
+
 
 class HeldConversation:
     """Locks the row every send between two people needs. They have to have a conversation."""
