@@ -2,11 +2,14 @@
 
 import signal
 import time
+from contextlib import closing
 
+import psycopg2
 import pytest
 
 from conftest import running
 from parley import procs
+from parley.cluster import ROLE
 from parley.conv import EVENTS, ConvSocket, conv_account, conv_socket
 from parley.crowd import Crowd, expected_view, people, rows_written
 from parley.presence import DEBOUNCE, THREE, in_table, presence, watch, whole  # noqa: F401
@@ -152,3 +155,45 @@ def test_news_that_no_daemon_could_hear_is_made_up_for(stack, new_user, bob, con
     news = [watcher.recv_json() for _ in range(2)]
     assert sorted(map(str, news)) == sorted(map(str, (presence(leaves, "offline"), presence(comes, "online"))))
     watcher.expect_nothing(0.5)
+
+
+def listens(cur):
+    cur.execute("SELECT 1 FROM pg_stat_activity WHERE usename = 'listener' AND pid <> pg_backend_pid()")
+    return cur.fetchall()
+
+
+@pytest.fixture
+def late(request):
+    """A stack whose daemon listens as another role, so that all else of it can be kept out alone."""
+    with running(request, settings={"PRESENCE_DEBOUNCE": 1000}) as stack:
+        stack.query(f'CREATE ROLE listener LOGIN SUPERUSER; GRANT "{ROLE}" TO listener')
+        with (stack.var / "conf/pg_ident.conf").open("a") as f:
+            f.write(f"parley {ROLE} listener\nparley root listener\n")
+        stack.query("SELECT pg_reload_conf()")
+        with (stack.var / "conf/parley.env").open("a") as f:
+            f.write(f"LISTEN_DATABASE_URL=host={stack.var}/run user=listener dbname=parley\n")
+        old = stack.kill("ws-daemon", signal.SIGTERM)
+        eventually(lambda: stack.runs_again("ws-daemon", old) and stack.ready())
+        yield stack
+
+
+def test_a_daemon_that_registers_again_late_is_not_thought_gone(late):
+    """After a crash of PostgreSQL it hears of it first, and is let in to say who is there a second later."""
+    alice, bob = conv_account(late), conv_account(late)
+    alice.group(bob)
+    with conv_socket(bob, aside=EVENTS) as watcher, conv_socket(alice):
+        assert watcher.recv_json() == presence(alice, "online")
+        in_table(late, alice, bob)
+        tries = lambda: late.log_text().count("event=database_lost connection=queries")
+        with closing(psycopg2.connect(f"host={late.var}/run user=listener dbname=parley")) as admin, admin.cursor() as cur:
+            admin.autocommit = True
+            cur.execute("TRUNCATE daemons, online")
+            cur.execute(f'ALTER ROLE "{ROLE}" NOLOGIN')
+            cur.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE usename IS NOT NULL AND pid <> pg_backend_pid()")
+            eventually(lambda: listens(cur))
+            before = tries()
+            eventually(lambda: tries() >= before + 3, what="it was late")
+            cur.execute(f'ALTER ROLE "{ROLE}" LOGIN')
+        in_table(late, alice, bob)
+        watcher.expect_nothing(5)       # it is asked who is online after four seconds

@@ -231,6 +231,8 @@ static void on_beat(struct ev_loop *loop, ev_timer *w, int revents)
     else
         daemon_register_query(&q);
     p->registering = pgpipe_submit(p->daemon->queries, &q, 1, on_registered, p->daemon) == OK;
+    if (!p->registering)
+        beat_after(p, SOON_S); /* not connected yet, and all are asked who is there after RECALL_AFTER_S */
     if (!p->registering || !p->steady || !p->daemon_id) {
         p->steady = false; /* when PostgreSQL was away, the others' beats come as late as ours */
         return;
