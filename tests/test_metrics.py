@@ -13,7 +13,6 @@ import requests
 from parley import procs
 from parley.api import Dm, account, fresh_name
 from parley.check import assert_problem, number_of
-from parley.cluster import ROLE
 from parley.conv import ConvSocket
 from parley.metrics import SERVICES, Watch, ask, promtool, samples, status, text, value
 from parley.sockets import DmSocket
@@ -342,15 +341,7 @@ def test_a_daemon_that_stands_still_is_not_healthy(stack):
 @pytest.fixture
 def separate_listener(stack):
     """LISTEN comes with a role of its own, which can be kept out while all else goes on."""
-    conf = stack.var / "conf"
-    stack.query(f'CREATE ROLE listener LOGIN; GRANT "{ROLE}" TO listener')
-    with (conf / "pg_ident.conf").open("a") as f:
-        f.write(f"parley {ROLE} listener\n")
-    stack.query("SELECT pg_reload_conf()")
-    with (conf / "parley.env").open("a") as f:
-        f.write(f"LISTEN_DATABASE_URL=host={stack.var}/run user=listener dbname=parley\n")
-    stack.kill("ws-daemon", signal.SIGTERM)
-    eventually(lambda: stack.query("SELECT 1 FROM pg_stat_activity WHERE usename = 'listener'"), 10)
+    stack.listen_as("listener")
     eventually(lambda: status(stack, "ws-daemon", "/readyz") == 200, 10)
     yield "listener"
 

@@ -166,14 +166,8 @@ def listens(cur):
 def late(request):
     """A stack whose daemon listens as another role, so that all else of it can be kept out alone."""
     with running(request, settings={"PRESENCE_DEBOUNCE": 1000}) as stack:
-        stack.query(f'CREATE ROLE listener LOGIN SUPERUSER; GRANT "{ROLE}" TO listener')
-        with (stack.var / "conf/pg_ident.conf").open("a") as f:
-            f.write(f"parley {ROLE} listener\nparley root listener\n")
-        stack.query("SELECT pg_reload_conf()")
-        with (stack.var / "conf/parley.env").open("a") as f:
-            f.write(f"LISTEN_DATABASE_URL=host={stack.var}/run user=listener dbname=parley\n")
-        old = stack.kill("ws-daemon", signal.SIGTERM)
-        eventually(lambda: stack.runs_again("ws-daemon", old) and stack.ready())
+        stack.listen_as("listener", "SUPERUSER")
+        eventually(stack.ready)
         yield stack
 
 

@@ -266,10 +266,10 @@ static void learn(struct daemon *d, const struct waiting *w, const PGresult *res
     free(users);
 }
 
-static bool was_asked(const struct waiting *w, int64_t conversation_id)
+static bool is_among(const int64_t *asked, int count, int64_t conversation_id)
 {
-    for (int i = 0; i < w->asked_count; i++)
-        if (w->asked[i] == conversation_id)
+    for (int i = 0; i < count; i++)
+        if (asked[i] == conversation_id)
             return true;
     return false;
 }
@@ -280,7 +280,7 @@ static void unlearn(struct daemon *d, const struct waiting *w)
 {
     for (int i = w->count - 1; i >= 0; i--) {
         const struct event *e = &w->changes[i].event;
-        if (!was_asked(w, e->conversation_id))
+        if (!is_among(w->asked, w->asked_count, e->conversation_id))
             continue;
         if (!strcmp(e->kind, "member_added"))
             hub_member_removed(d->hub, e->conversation_id, e->user_id);
@@ -353,9 +353,7 @@ static void on_changes(void *arg, const struct change *changes, int count)
     hub_trim(d->hub);
     for (int i = 0; i < count; i++) {
         int64_t id = unknown_group(d, &changes[i]);
-        for (int k = 0; k < n && id; k++)
-            id = asked[k] == id ? 0 : id;
-        if (!id)
+        if (!id || is_among(asked, n, id))
             continue;
         if (!asked && !(asked = calloc((size_t)count, sizeof *asked)))
             abort();

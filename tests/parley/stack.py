@@ -267,6 +267,17 @@ class Stack:
             "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'parley-ws%' "
             "AND (query LIKE '%changes AS MATERIALIZED%' OR query LIKE 'LISTEN%' OR application_name LIKE '%feed')")]
 
+    def listen_as(self, role, *attributes):
+        """Have the daemon LISTEN as a new role, which is the tests' too: it, or all else, can be kept out alone then."""
+        self.query(f'CREATE ROLE {role} LOGIN {" ".join(attributes)}; GRANT "{ROLE}" TO {role}')
+        with (self.var / "conf/pg_ident.conf").open("a") as f:
+            f.write(f"parley {ROLE} {role}\nparley root {role}\n")
+        self.query("SELECT pg_reload_conf()")
+        with (self.var / "conf/parley.env").open("a") as f:
+            f.write(f"LISTEN_DATABASE_URL=host={self.var}/run user={role} dbname=parley\n")
+        self.kill("ws-daemon", signal.SIGTERM)
+        eventually(lambda: self.query("SELECT 1 FROM pg_stat_activity WHERE usename = %s", role))
+
     def disable(self, username):
         """Disable an account as an administrator's command does: the row, the event, the wake-up."""
         self.query("WITH u AS (UPDATE users SET is_active = false WHERE username = %s RETURNING id) "
